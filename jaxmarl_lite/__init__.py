@@ -1,0 +1,80 @@
+"""Multi-agent reinforcement learning in JAX: environments, learners and training as pure functions.
+
+Importing this package starts no JAX backend, creates no array, and loads each part when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxmarl_lite.core.env import Env, TimeStep
+    from jaxmarl_lite.core.errors import RunError, SettingError
+    from jaxmarl_lite.core.spec import Spec
+    from jaxmarl_lite.envs.contract import check_env
+    from jaxmarl_lite.envs.registry import envs, make, register
+    from jaxmarl_lite.envs.vectorize import VecEnv, vectorize
+    from jaxmarl_lite.learners.learner import Learner, Policy
+    from jaxmarl_lite.learners.presets import algos, make_learner
+    from jaxmarl_lite.learners.replicate import replicate
+    from jaxmarl_lite.train.evaluate import evaluate
+    from jaxmarl_lite.train.load import load
+    from jaxmarl_lite.train.loop import resume, train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Env": "core.env",
+    "Learner": "learners.learner",
+    "Policy": "learners.learner",
+    "RunError": "core.errors",
+    "SettingError": "core.errors",
+    "Spec": "core.spec",
+    "TimeStep": "core.env",
+    "VecEnv": "envs.vectorize",
+    "algos": "learners.presets",
+    "check_env": "envs.contract",
+    "envs": "envs.registry",
+    "evaluate": "train.evaluate",
+    "load": "train.load",
+    "make": "envs.registry",
+    "make_learner": "learners.presets",
+    "register": "envs.registry",
+    "replicate": "learners.replicate",
+    "resume": "train.loop",
+    "train": "train.loop",
+    "vectorize": "envs.vectorize",
+}
+
+__all__ = [
+    "Env",
+    "Learner",
+    "Policy",
+    "RunError",
+    "SettingError",
+    "Spec",
+    "TimeStep",
+    "VecEnv",
+    "__version__",
+    "algos",
+    "check_env",
+    "envs",
+    "evaluate",
+    "load",
+    "make",
+    "make_learner",
+    "register",
+    "replicate",
+    "resume",
+    "train",
+    "vectorize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

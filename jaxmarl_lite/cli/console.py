@@ -1,0 +1,76 @@
+"""What people see: a live line while it runs, and tables after."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from jaxmarl_lite.train.loop import Progress as BlockProgress
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence about how it goes; not a result."""
+    stderr.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_json(value: Any) -> None:
+    """Print a result for a program to read."""
+    print(json.dumps(value, indent=2))
+
+
+def show_table(title: str, rows: Mapping[str, Any]) -> None:
+    """Print a result for people to read."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, _text(value))
+    stdout.print(table)
+
+
+class LiveLine:
+    """A callback of training that draws one line: steps, speed, return, time left. Silent without a terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=not stderr.is_terminal,
+        )
+        self._task = self._progress.add_task("compiling", total=None, figures="")
+
+    def __enter__(self) -> "LiveLine":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, at: "BlockProgress") -> None:
+        """Redraw the line after a block."""
+        mean = sum(row["eval_return_sum"] for row in at.rows) / len(at.rows)
+        figures = f"{at.env_steps:,} steps  {at.env_steps_per_second:,.0f} steps/s  return {mean:.2f}"
+        self._progress.update(self._task, description="training", total=at.blocks, completed=at.block, figures=figures)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    if isinstance(value, list):
+        return "  ".join(_text(item) for item in value)
+    return str(value)

@@ -1,0 +1,209 @@
+"""The command `jaxmarl-lite`: each of its words is a function here."""
+
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from jaxmarl_lite.cli import console, options
+from jaxmarl_lite.core.errors import RunError, SettingError
+from jaxmarl_lite.core.settings import require_int, require_known
+
+USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+
+OVERVIEW = """\
+jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
+
+  jaxmarl-lite train ALGO ENV   train, and leave a folder with curve, figures and checkpoints
+  jaxmarl-lite resume RUN       go on with a run as if it had never stopped
+  jaxmarl-lite eval RUN         play complete episodes with a trained team
+  jaxmarl-lite render RUN       draw episodes of a trained team as a GIF
+  jaxmarl-lite bench env ENV    measure how fast an environment steps
+  jaxmarl-lite list             list environments and algorithms
+
+Each takes --help. To begin with:
+
+  jaxmarl-lite train ippo mpe/simple_spread --steps 2e6 --out runs/first
+  jaxmarl-lite render runs/first --out spread.gif
+"""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 for wrong usage, 1 for failure."""
+    args = sys.argv[1:] if args is None else args
+    warnings.showwarning = lambda message, *_, **__: console.say(f"warning: {message}")
+    if not args or args[0] in ("-h", "--help"):
+        console.stdout.print(OVERVIEW, highlight=False, markup=False, soft_wrap=True)
+        return 0
+    try:
+        require_known("command", args[0], COMMANDS)
+        COMMANDS[args[0]](args[1:])
+    except SettingError as error:
+        console.say(f"error: {error}")
+        return USAGE_ERROR
+    except RunError as error:
+        console.say(f"error: {error}")
+        return FAILURE
+    except KeyboardInterrupt:
+        console.say("stopped; a run that was writing a folder goes on with `jaxmarl-lite resume`.")
+        return INTERRUPTED
+    return 0
+
+
+def train(args: list[str]) -> None:
+    """Train ALGO ENV."""
+    names = [*args[:2], None, None][:2]
+    algo, env_name = (None if name is None or name.startswith("-") else name for name in names)
+    command = options.train_command(algo or options.DEFAULT_ALGO, env_name or options.DEFAULT_ENV)
+    given = options.parse(command, args, "jaxmarl-lite train")
+
+    import jax
+
+    from jaxmarl_lite.envs.registry import make
+    from jaxmarl_lite.train import loop
+
+    require_int("seed", given.start.seed, low=0, high=2**32 - 1)
+    env = make(given.env_name, **options.chosen_settings(given.env))
+    learner = given.learner.build(given.algo)
+    out = given.start.out or _free_folder(given.algo, given.env_name)
+    key = jax.random.key(given.start.seed)
+    plan = vars(given.plan)
+    with console.LiveLine() as line:
+        result = loop.train(learner, env, key, out=out, overwrite=given.start.overwrite, callbacks=(line,), **plan)
+    _report(result, out)
+
+
+def resume(args: list[str]) -> None:
+    """Resume RUN."""
+    given = options.parse(options.Resume, args, "jaxmarl-lite resume")
+
+    from jaxmarl_lite.train import loop
+
+    with console.LiveLine() as line:
+        result = loop.resume(given.run, steps=given.steps, callbacks=(line,))
+    _report(result, given.run)
+
+
+def evaluate(args: list[str]) -> None:
+    """Eval RUN."""
+    given = options.parse(options.Eval, args, "jaxmarl-lite eval")
+    require_int("episodes", given.episodes)
+    require_int("seed", given.seed, low=0, high=2**32 - 1)
+
+    import jax
+
+    from jaxmarl_lite.train.compilation import enable_cache
+    from jaxmarl_lite.train.evaluate import evaluate, summarise
+    from jaxmarl_lite.train.load import load_run
+
+    enable_cache()
+    run = load_run(given.run)
+
+    def play(params: Any, key: Any) -> Any:
+        return evaluate(run.policy, params, run.env, key, episodes=given.episodes, greedy=not given.sample)
+
+    keys = jax.random.split(jax.random.key(given.seed), run.seeds)
+    figures = summarise(jax.device_get(jax.jit(jax.vmap(play))(run.params, keys)))
+    if given.json:
+        console.show_json(figures)
+    else:
+        console.show_table(f"{given.run}: {run.seeds} seed(s) at block {run.block}", figures)
+
+
+def render(args: list[str]) -> None:
+    """Render RUN."""
+    given = options.parse(options.Render, args, "jaxmarl-lite render")
+    require_int("episodes", given.episodes)
+    require_int("key", given.key, low=0, high=2**32 - 1)
+
+    import jax
+
+    from jaxmarl_lite.train.load import load
+    from jaxmarl_lite.view.animate import play_episode, write_gif
+
+    policy = load(given.run, seed=given.seed, greedy=not given.sample)
+    keys = jax.random.split(jax.random.key(given.key), given.episodes)
+    write_gif(policy.env, [play_episode(policy.env, policy, key) for key in keys], given.out)
+    console.say(f"wrote {given.out}")
+
+
+def bench(args: list[str]) -> None:
+    """Bench env ENV."""
+    if not args or args[0] in ("-h", "--help"):
+        console.stdout.print("usage: jaxmarl-lite bench env ENV [--num-envs N] [--json]; see bench env --help")
+        return
+    require_known("benchmark", args[0], ("env",))
+    named = len(args) > 1 and not args[1].startswith("-")
+    command = options.bench_command(args[1] if named else options.DEFAULT_ENV)
+    given = options.parse(command, args[1:], "jaxmarl-lite bench env")
+
+    from jaxmarl_lite.bench.stepping import measure_stepping
+    from jaxmarl_lite.envs.registry import make
+    from jaxmarl_lite.train.machine import machine
+
+    env = make(given.env_name, **options.chosen_settings(given.env))
+    sizes = {name: value for name, value in vars(given.bench).items() if name != "json"}
+    figures = {"env": given.env_name, **measure_stepping(env, **sizes), **machine()}
+    if given.bench.json:
+        console.show_json(figures)
+    else:
+        console.show_table(f"random play in {given.env_name}", figures)
+
+
+def list_names(args: list[str]) -> None:
+    """List [all|envs|algos]."""
+    given = options.parse(options.List, args, "jaxmarl-lite list")
+
+    from jaxmarl_lite.envs.registry import constructor_of, envs
+    from jaxmarl_lite.learners.presets import SUMMARIES, algos
+
+    table = Table(show_header=False, box=None)
+    if given.what in ("all", "envs"):
+        for name in envs():
+            table.add_row(name, _first_line(constructor_of(name)))
+    if given.what in ("all", "algos"):
+        for name in algos():
+            table.add_row(name, SUMMARIES[name])
+    console.stdout.print(table, soft_wrap=True)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "train": train,
+    "resume": resume,
+    "eval": evaluate,
+    "render": render,
+    "bench": bench,
+    "list": list_names,
+}
+
+
+def _report(result: Any, out: Path) -> None:
+    from jaxmarl_lite.train.folder import CURVE
+    from jaxmarl_lite.view.curve import draw_curve
+
+    summary = result.summary
+    try:
+        draw_curve(result.rows, out / CURVE, f"{summary['algo']} in {summary['env']}")
+    except RunError as error:
+        console.say(f"warning: no curve was drawn: {error}")
+    shown = ("env_steps", "compile_seconds", "train_seconds", "env_steps_per_second", "device")
+    console.show_table(
+        f"{summary['algo']} in {summary['env']}, {summary['seeds']} seed(s)",
+        {**{name: summary[name] for name in shown}, **summary["eval"], "written to": str(out)},
+    )
+
+
+def _free_folder(algo: str, env: str) -> Path:
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", f"{algo}-{env}")
+    number = 1
+    while (Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return Path("runs") / f"{stem}-{number}"
+
+
+def _first_line(constructor: Any) -> str:
+    return (constructor.__doc__ or "").strip().split("\n")[0]

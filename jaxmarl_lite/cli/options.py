@@ -1,0 +1,199 @@
+"""What each command can be told, as typed dataclasses that become its `--help`."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jaxmarl_lite.envs.registry import constructor_of
+from jaxmarl_lite.learners.presets import preset
+from jaxmarl_lite.train.plan import Plan
+
+DEFAULT_STEPS = 2e6
+DEFAULT_ALGO, DEFAULT_ENV = "ippo", "mpe/simple_spread"
+
+Folder = Annotated[Path, tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run, stopped or finished, as if it had never stopped."""
+
+    run: Folder
+    """folder of the run"""
+    steps: float | None = None
+    """lengthen the run to this many environment steps for each seed"""
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Play complete episodes with a trained team and print the figures."""
+
+    run: Folder
+    """folder of the run"""
+    episodes: int = 1000
+    """episodes for each seed"""
+    seed: int = 0
+    """of the random key that the episodes begin from"""
+    sample: bool = False
+    """draw actions, instead of taking the likeliest"""
+    json: bool = False
+    """print JSON instead of a table"""
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draw episodes of a trained team as a GIF."""
+
+    run: Folder
+    """folder of the run"""
+    out: Path = Path("episodes.gif")
+    """file to write"""
+    episodes: int = 3
+    """episodes, one after another"""
+    seed: int = 0
+    """number of the trained seed that plays"""
+    key: int = 0
+    """of the random key that the episodes begin from"""
+    sample: bool = False
+    """draw actions, instead of taking the likeliest"""
+
+
+@dataclass(frozen=True)
+class BenchEnv:
+    """Measure how fast an environment steps under random actions, with observations, rewards and resets."""
+
+    num_envs: int = 4096
+    """environments stepped together"""
+    steps: int = 1000
+    """steps of each, in one repeat"""
+    repeats: int = 5
+    """timed repeats; the median is reported"""
+    json: bool = False
+    """print JSON instead of a table"""
+
+
+@dataclass(frozen=True)
+class List:
+    """List the environments and algorithms."""
+
+    what: Annotated[Literal["all", "envs", "algos"], tyro.conf.Positional] = "all"
+    """which of them"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins and where it is written."""
+
+    seed: int = 0
+    """of the random key that the whole run follows from"""
+    out: Path | None = None
+    """folder to write; left out, a new one under runs/"""
+    overwrite: bool = False
+    """replace the run that the folder holds"""
+
+
+def parse(command: Any, args: list[str], prog: str) -> Any:
+    """Return `command` filled from `args`; exits with status 2 and a message if they do not fit."""
+    return tyro.cli(command, args=args, prog=prog)
+
+
+def train_command(algo: str, env: str) -> type:
+    """Return the dataclass of `train ALGO ENV`, with the settings of just this learner and environment.
+
+    Raises SettingError on an unknown name.
+    """
+    learner = preset(algo)
+    flat = tyro.conf.OmitArgPrefixes
+    described = {
+        "algo": _positional("ALGO", "algorithm; `jaxmarl-lite list algos` names them"),
+        "env_name": _positional("ENV", "environment; `jaxmarl-lite list envs` names them"),
+        "env": env_command(env),
+        "plan": flat[Plan],
+        "start": flat[Start],
+        "learner": flat[type(learner)],
+    }
+    defaults = {"plan": Plan(steps=DEFAULT_STEPS), "start": Start(), "learner": learner}
+    fields = [
+        (name, kind, dataclasses.field(default=defaults[name])) if name in defaults else (name, kind)
+        for name, kind in described.items()
+    ]
+    text = (
+        f"Train a team by {algo} in {env} and leave a folder with its curve, figures and checkpoints. "
+        "Options of other algorithms and environments: jaxmarl-lite train ALGO ENV --help. "
+        "Example: jaxmarl-lite train ippo mpe/simple_spread --steps 5e6 --seeds 4 --env.num-agents 3 --out runs/x"
+    )
+    return dataclasses.make_dataclass("Train", fields, namespace={"__doc__": text}, frozen=True)
+
+
+def bench_command(env: str) -> type:
+    """Return the dataclass of `bench env ENV`; raises SettingError on an unknown name."""
+    fields = [
+        ("env_name", _positional("ENV", "environment; `jaxmarl-lite list envs` names them")),
+        ("env", env_command(env)),
+        ("bench", tyro.conf.OmitArgPrefixes[BenchEnv], dataclasses.field(default=BenchEnv())),
+    ]
+    return dataclasses.make_dataclass("Bench", fields, namespace={"__doc__": BenchEnv.__doc__}, frozen=True)
+
+
+def env_command(name: str) -> type:
+    """Return a dataclass with the settings of an environment, as its constructor declares them."""
+    constructor = constructor_of(name)
+    helps = _attribute_docs(constructor)
+    fields = []
+    for parameter in inspect.signature(constructor).parameters.values():
+        described = Annotated[_parsable(parameter.annotation), _help(helps.get(parameter.name, ""))]
+        required = parameter.default is parameter.empty
+        fields.append((parameter.name, described) if required else (parameter.name, described, parameter.default))
+    return dataclasses.make_dataclass("EnvSettings", fields, namespace={"__doc__": f"Settings of {name}."}, frozen=True)
+
+
+def chosen_settings(settings: Any) -> dict[str, Any]:
+    """Return the fields of an environment's dataclass that differ from their defaults."""
+    values = {f.name: (getattr(settings, f.name), f.default) for f in dataclasses.fields(settings)}
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _positional(metavar: str, text: str) -> Any:
+    return Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar=metavar, help=text)]
+
+
+def _help(text: str) -> Any:
+    return tyro.conf.arg(help=text)
+
+
+def _parsable(annotation: Any) -> Any:
+    # Settings of no plain type, such as a payoff tensor, are written as JSON.
+    if annotation not in (Any, inspect.Parameter.empty):
+        return annotation
+    return Annotated[
+        Any,
+        tyro.constructors.PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="JSON",
+            instance_from_str=lambda args: json.loads(args[0]),
+            is_instance=lambda value: True,
+            str_from_instance=lambda value: [json.dumps(value)],
+        ),
+    ]
+
+
+def _attribute_docs(constructor: Any) -> dict[str, str]:
+    """Return the strings that stand under a dataclass's fields in its source."""
+    if not dataclasses.is_dataclass(constructor):
+        return {}
+    body = ast.parse(textwrap.dedent(inspect.getsource(constructor))).body[0].body  # type: ignore[attr-defined]
+    return {
+        field.target.id: text.value.value
+        for field, text in zip(body, body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }

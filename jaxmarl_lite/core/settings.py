@@ -1,0 +1,64 @@
+"""Checks of what a caller gave, each answering with one sentence that names the value and what is allowed."""
+
+import difflib
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from jaxmarl_lite.core.errors import SettingError
+
+
+def require_int(name: str, value: Any, *, low: int = 1, high: int | None = None) -> None:
+    """Raise SettingError unless `value` is an integer in [low, high]."""
+    allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    if not is_int or value < low or (high is not None and value > high):
+        raise SettingError(f"{name}={value!r} is not allowed: it must be {allowed}.")
+
+
+def require_number(
+    name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
+) -> None:
+    """Raise SettingError unless `value` is a finite number in [low, high] and greater than `above`.
+
+    An array or a tracer passes: the float fields of an environment are pytree leaves, rebuilt under `jit` and
+    `vmap` from values that cannot be looked at.
+    """
+    if not isinstance(value, int | float | str | None):
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not low <= value <= high or value <= above:
+        raise SettingError(f"{name}={value!r} is not allowed: it must be {_range(low, high, above)}.")
+
+
+def require_bool(name: str, value: Any) -> None:
+    """Raise SettingError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise SettingError(f"{name}={value!r} is not allowed: it must be True or False.")
+
+
+def require_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Raise SettingError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise SettingError(f"{name}={value!r} is not allowed: it must be one of {', '.join(choices)}.")
+
+
+def require_known(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise SettingError, with the nearest matches, unless `name` is one of `known`."""
+    known = sorted(known)
+    if name in known:
+        return
+    tails = {k: k.rsplit("/", 1)[-1] for k in known}
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    near += [k for k in known if k not in near and difflib.get_close_matches(str(name), [tails[k]], cutoff=0.6)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
+    raise SettingError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _range(low: float, high: float, above: float) -> str:
+    if math.isfinite(above):
+        bound = f"a finite number above {above:g}"
+        return f"{bound} and at most {high:g}" if math.isfinite(high) else bound
+    if math.isfinite(low) and math.isfinite(high):
+        return f"a number from {low:g} to {high:g}"
+    return f"a finite number of at least {low:g}" if math.isfinite(low) else "a finite number"

@@ -1,0 +1,1 @@
+"""Repeated normal-form games."""

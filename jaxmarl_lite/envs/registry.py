@@ -1,0 +1,74 @@
+"""Environments by name."""
+
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from jaxmarl_lite.core.env import Env
+from jaxmarl_lite.core.errors import SettingError
+from jaxmarl_lite.core.settings import require_known
+from jaxmarl_lite.envs.grid.navigation import Navigation
+from jaxmarl_lite.envs.matrix.game import MatrixGame
+from jaxmarl_lite.envs.matrix.named import NAMED_GAMES
+from jaxmarl_lite.envs.mpe.simple_spread import SimpleSpread
+
+Constructor = Callable[..., Env]
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+_constructors: dict[str, Constructor] = {
+    "matrix/game": MatrixGame,
+    **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
+    "grid/navigation": Navigation,
+    "mpe/simple_spread": SimpleSpread,
+}
+# How each environment was made, so that a run can be written down; environments compare by identity.
+_origins: weakref.WeakKeyDictionary[Env, tuple[str, dict[str, Any]]] = weakref.WeakKeyDictionary()
+
+
+def envs() -> tuple[str, ...]:
+    """Return the names that `make` knows, in order."""
+    return tuple(sorted(_constructors))
+
+
+def register(name: str, constructor: Constructor) -> None:
+    """Make `constructor` available as `make(name, **settings)`; a name is registered once.
+
+    To be saved and loaded with a run, the settings must be plain JSON values.
+
+    Raises SettingError if the name is taken by another constructor.
+    """
+    if _constructors.get(name, constructor) is not constructor:
+        raise SettingError(f"environment {name!r} is already registered; choose another name.")
+    _constructors[name] = constructor
+
+
+def constructor_of(name: str) -> Constructor:
+    """Return the constructor registered as `name`; raises SettingError, with near matches, if there is none."""
+    require_known("environment", name, _constructors)
+    return _constructors[name]
+
+
+def make(name: str, **settings: Any) -> Env:
+    """Return the environment registered as `name`, for instance `make("mpe/simple_spread", num_agents=3)`.
+
+    Raises SettingError, naming what is allowed, on an unknown name or setting or on a value out of range.
+    """
+    constructor = constructor_of(name)
+    parameters = inspect.signature(constructor).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for setting in () if takes_any else settings:
+        require_known(f"setting of {name}", setting, parameters)
+    for setting, parameter in parameters.items():
+        is_required = parameter.default is parameter.empty and parameter.kind not in _VARIADIC
+        if is_required and setting not in settings:
+            raise SettingError(f"{name} needs the setting {setting!r}.")
+    env = constructor(**settings)
+    _origins[env] = (name, settings)
+    return env
+
+
+def origin(env: Env) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and settings that `make` made `env` from, or None if it was built otherwise."""
+    return _origins.get(env)

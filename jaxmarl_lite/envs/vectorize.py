@@ -1,0 +1,70 @@
+"""Many instances of one environment as one, and the only place where episodes begin anew."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
+from jaxmarl_lite.core.settings import require_int
+from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.core.tree import batch_first, batch_last, when_any
+
+
+@struct.dataclass(eq=False)
+class VecEnv:
+    """E instances of an environment, stepped together and reset each at its own end; see `vectorize`."""
+
+    env: Env
+    num_envs: int = struct.field(pytree_node=False)
+
+    @property
+    def spec(self) -> Spec:
+        """The description of one instance."""
+        return self.env.spec
+
+    def reset(self, key: Key) -> tuple[Tree, TimeStep]:
+        """Begin E episodes: `state, ts = venv.reset(key)`, with leading axis E."""
+        return jax.vmap(self.env.reset)(jax.random.split(key, self.num_envs))
+
+    def step(self, key: Key, state: Tree, action: Array) -> tuple[Tree, TimeStep, TimeStep]:
+        """Play E joint actions, [E, A] or [E, A, D]: `state, successor, ts = venv.step(key, state, action)`.
+
+        `successor` is the true outcome of the step, for rewards and bootstrapping. `ts` is the one to act on: the
+        same, except where an episode ended, which has begun anew.
+        """
+        stepping, resetting = jax.random.split(key)
+        # The instances lie along the last axis while they are computed: then every operation on an agent's numbers
+        # is one pass over contiguous memory (measured in benchmarks/: half the time of a leading axis on a CPU).
+        move = jax.vmap(self.env.step, in_axes=(0, -1, -1), out_axes=-1)
+        state, successor = move(jax.random.split(stepping, self.num_envs), batch_last(state), batch_last(action))
+        done = successor.truncated | successor.terminated.all(0)
+        select = functools.partial(jax.tree.map, functools.partial(jnp.where, done))
+
+        def restart():
+            fresh = jax.vmap(self.env.reset, out_axes=-1)(jax.random.split(resetting, self.num_envs))
+            return select(fresh, (state, successor))
+
+        if hasattr(self.env, "observe"):
+            # What passes through a branch is copied, and observations are most of it: pass states, look again.
+            state = when_any(done, lambda: restart()[0], lambda: state)
+            seen = jax.vmap(self.env.observe, in_axes=-1, out_axes=-1)(state)
+            outcome = select(seen[_OUTCOME], successor[_OUTCOME])
+            current = TimeStep(*seen[: _OUTCOME.start], *outcome)
+        else:
+            state, current = when_any(done, restart, lambda: (state, successor))
+        return batch_first(state), batch_first(successor), batch_first(current)
+
+
+# The fields of a TimeStep that speak of the step taken: reward, terminated, truncated.
+_OUTCOME = slice(TimeStep._fields.index("reward"), None)
+
+
+def vectorize(env: Env, num_envs: int) -> VecEnv:
+    """Return `num_envs` instances of `env` as one batched, auto-resetting environment.
+
+    Raises SettingError if `num_envs` is not a positive integer.
+    """
+    require_int("num_envs", num_envs)
+    return VecEnv(env, num_envs)

@@ -1,0 +1,1 @@
+"""Learners: families of algorithms, and the presets that name their published points."""

@@ -1,0 +1,1 @@
+"""Networks: the Net record, its lifts over agents, and torsos."""

@@ -1,0 +1,1 @@
+"""Pure mathematics on arrays: returns, losses, statistics. Knows neither networks nor environments."""

@@ -1,0 +1,1 @@
+"""Training runs: the one loop, evaluation, checkpoints and the folder that a run leaves."""

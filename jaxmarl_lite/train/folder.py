@@ -1,0 +1,112 @@
+"""The folder that a run leaves: what it was, what happened, and from where it can go on."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jaxmarl_lite.core.env import Key, Tree
+from jaxmarl_lite.core.errors import RunError, SettingError
+from jaxmarl_lite.train import checkpoint
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+TIMING = "timing.jsonl"
+SUMMARY = "summary.json"
+CURVE = "curve.png"
+CHECKPOINTS = "checkpoints"
+_FORMAT = 1
+
+Row = dict[str, Any]
+
+
+class RunFolder:
+    """A run on disk; make one with `create` or `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def create(path: str | Path, config: dict[str, Any], *, overwrite: bool = False) -> "RunFolder":
+        """Begin a run in `path`; raises SettingError if it holds one already and `overwrite` is not set."""
+        folder = RunFolder(Path(path))
+        if folder.path.exists() and not folder.path.is_dir():
+            raise SettingError(f"out={str(path)!r} is not allowed: it is a file, and a run needs a folder.")
+        if (folder.path / CONFIG).exists():
+            if not overwrite:
+                raise SettingError(
+                    f"out={str(path)!r} already holds a run: choose another folder, continue it with resume, "
+                    "or replace it with overwrite."
+                )
+            folder._clear()
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            checkpoint.write_text(folder.path / CONFIG, _to_json({"format": _FORMAT, **config}, indent=2))
+        except OSError as error:
+            raise SettingError(f"out={str(path)!r} cannot be written: {error.strerror}.") from None
+        return folder
+
+    @staticmethod
+    def open(path: str | Path) -> "RunFolder":
+        """Return the run in `path`; raises SettingError if there is none."""
+        folder = RunFolder(Path(path))
+        if not (folder.path / CONFIG).is_file():
+            raise SettingError(f"{str(path)!r} holds no run: there is no {CONFIG} in it.")
+        return folder
+
+    def config(self) -> dict[str, Any]:
+        """Return what the run follows from; raises RunError if the file is damaged or of another format."""
+        try:
+            config = json.loads((self.path / CONFIG).read_text())
+        except (OSError, ValueError):
+            config = None
+        if not isinstance(config, dict) or config.get("format") != _FORMAT:
+            raise RunError(f"{self.path / CONFIG} is damaged, or not the config of a run in format {_FORMAT}.")
+        return config
+
+    def update_config(self, **changes: Any) -> None:
+        """Replace some entries of the config."""
+        checkpoint.write_text(self.path / CONFIG, _to_json({**self.config(), **changes}, indent=2))
+
+    def record(self, rows: list[Row], timing: Row) -> None:
+        """Append a block's metrics, one row for each seed, and how long it took."""
+        for name, new in ((METRICS, rows), (TIMING, [timing])):
+            with open(self.path / name, "a") as file:
+                file.writelines(_to_json(row) + "\n" for row in new)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def rows(self, name: str = METRICS) -> list[Row]:
+        """Return what was recorded; a last line that was cut short is left out."""
+        path = self.path / name
+        complete = path.read_text().split("\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in complete]
+
+    def rewind(self, block: int) -> None:
+        """Forget what was recorded after `block`, from where the run goes on."""
+        for name in (METRICS, TIMING):
+            kept = (row for row in self.rows(name) if row["block"] <= block)
+            checkpoint.write_text(self.path / name, "".join(_to_json(row) + "\n" for row in kept))
+
+    def save(self, block: int, state: Tree, *, keep: int) -> None:
+        """Write a checkpoint."""
+        checkpoint.save(self.path / CHECKPOINTS, block, state, keep=keep)
+
+    def load(self, like: Tree, key: Key) -> tuple[int, Tree] | None:
+        """Return the last sound checkpoint's block and state; see `checkpoint.load_latest`."""
+        return checkpoint.load_latest(self.path / CHECKPOINTS, like, key)
+
+    def write_summary(self, summary: Row) -> None:
+        """Write the run's result."""
+        checkpoint.write_text(self.path / SUMMARY, _to_json(summary, indent=2))
+
+    def _clear(self) -> None:
+        # Only what a run wrote: the folder may hold files of the user.
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        for name in (CONFIG, METRICS, TIMING, SUMMARY, CURVE):
+            (self.path / name).unlink(missing_ok=True)
+
+
+def _to_json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, indent=indent, allow_nan=False)

@@ -1,0 +1,241 @@
+"""The one training loop: blocks of updates on the device, everything else on the host between them."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmarl_lite.core.env import Env, Key, Tree
+from jaxmarl_lite.core.errors import RunError
+from jaxmarl_lite.envs.contract import check_shapes
+from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.learners.replicate import replicate
+from jaxmarl_lite.train.compilation import compiled, enable_cache
+from jaxmarl_lite.train.evaluate import evaluate, summarise
+from jaxmarl_lite.train.folder import TIMING, Row, RunFolder
+from jaxmarl_lite.train.machine import machine, versions
+from jaxmarl_lite.train.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
+
+
+class Progress(NamedTuple):
+    """What a callback learns after each block."""
+
+    block: int
+    """blocks done"""
+    blocks: int
+    """blocks of the whole run"""
+    env_steps: int
+    """environment steps done, for each seed"""
+    rows: list[Row]
+    """metrics of the block, one row for each seed"""
+    env_steps_per_second: float
+    """of all seeds together, in this block"""
+
+
+Callback = Callable[[Progress], None]
+
+
+class Result(NamedTuple):
+    """What a run leaves."""
+
+    state: Tree
+    """the learner's whole state; leaves have a leading axis K of seeds"""
+    rows: list[Row]
+    """metrics, one row for each block and seed"""
+    summary: Row
+    """the run in figures, as in summary.json"""
+
+
+def train(
+    learner: Learner,
+    env: Env,
+    key: Key,
+    *,
+    steps: float,
+    seeds: int = 1,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    callbacks: Sequence[Callback] = (),
+    **plan: Any,
+) -> Result:
+    """Train `learner` in `env` for `steps` environment steps in each of `seeds` seeds, as one program.
+
+    With `out`, a folder is left from which the run can be resumed, evaluated and rendered. `plan` takes the other
+    fields of `Plan`: blocks, eval_episodes, sample_eval, keep. Callbacks see each block's `Progress` on the host.
+
+    Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if
+    learning produces a number that is not finite; what was saved before stays.
+    """
+    sizes = Plan(steps=steps, seeds=seeds, **plan)
+    learner.check(env.spec)
+    check_shapes(env)
+    cut = schedule(sizes, learner.settings.steps_per_update)
+    key = _typed(key)
+    folder = None
+    if out is not None:
+        config = to_config(learner, env, key, sizes, cut)
+        folder = RunFolder.create(out, {**config, "versions": versions()}, overwrite=overwrite)
+    return _run(learner, env, key, sizes, cut, folder, callbacks)
+
+
+def resume(out: str | Path, *, steps: float | None = None, callbacks: Sequence[Callback] = ()) -> Result:
+    """Go on with the run in `out` from its last sound checkpoint, or from the start if it has none.
+
+    The result is, bit for bit, that of a run never stopped. With `steps` the run is lengthened to that many for each
+    seed; schedules, such as that of the learning rate, then follow the new length.
+
+    Raises SettingError if there is no run or it cannot be lengthened so, RunError if no checkpoint can be used.
+    """
+    folder = RunFolder.open(out)
+    learner, env, key, plan, cut = from_config(folder.config())
+    if steps is not None:
+        cut = lengthened(cut, steps, learner.settings.steps_per_update)
+        folder.update_config(
+            plan={**folder.config()["plan"], "steps": steps},
+            schedule={"updates_per_block": cut.updates_per_block, "blocks": cut.blocks},
+        )
+    return _run(learner, env, key, plan, cut, folder, callbacks)
+
+
+def _run(
+    learner: Learner,
+    env: Env,
+    key: Key,
+    plan: Plan,
+    cut: Schedule,
+    folder: RunFolder | None,
+    callbacks: Sequence[Callback],
+) -> Result:
+    enable_cache()
+    learning, evaluating = jax.random.split(key)
+    many = replicate(learner, plan.seeds)
+    shapes = jax.eval_shape(many.init, learning, env)
+    saved = folder.load(shapes, key) if folder else None
+    first, state = saved or (0, None)
+    if folder:
+        folder.rewind(first)
+
+    compile_seconds = 0.0
+    if state is None:
+        begin, compile_seconds = compiled(many.init, learning, env)
+        state = begin(learning, env)
+    numbers = (jnp.zeros((), jnp.int32), jnp.ones(()))
+    block_program, seconds = compiled(partial(_block, many, cut.updates_per_block), state, env, *numbers, donate=(0,))
+    compile_seconds += seconds
+    test_program, seconds = compiled(partial(_test, learner, plan), state, env, evaluating)
+    compile_seconds += seconds
+
+    steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
+    rows = folder.rows() if folder else []
+    timings = folder.rows(TIMING) if folder else []
+    for block in range(first + 1, cut.blocks + 1):
+        start = time.perf_counter()
+        done = jnp.asarray((block - 1) * cut.updates_per_block, jnp.int32)
+        state, metrics = block_program(state, env, done, jnp.asarray(cut.updates, jnp.float32))
+        metrics = jax.device_get(metrics)
+        seconds = time.perf_counter() - start
+        _require_finite(metrics, block, folder)
+        tested = test_program(state, env, jax.random.fold_in(evaluating, block))
+        new = _rows(block, block * steps_per_block, metrics, summarise(jax.device_get(tested)))
+        timing = {"block": block, "train_seconds": seconds, "compile_seconds": compile_seconds}
+        rows, timings = rows + new, [*timings, timing]
+        if folder:
+            folder.record(new, timing)
+            folder.save(block, state, keep=plan.keep)
+        speed = steps_per_block * plan.seeds / seconds
+        for callback in callbacks:
+            callback(Progress(block, cut.blocks, block * steps_per_block, new, speed))
+
+    tested = test_program(state, env, jax.random.fold_in(evaluating, cut.blocks))
+    summary = {
+        **_identity(learner, folder, plan),
+        "env_steps": cut.blocks * steps_per_block,
+        **_timings(timings, steps_per_block * plan.seeds, compile_seconds),
+        **machine(),
+        "eval": summarise(jax.device_get(tested)),
+        **_mean_policy(rows, plan.seeds),
+    }
+    if folder:
+        folder.write_summary(summary)
+    return Result(state, rows, summary)
+
+
+def _block(learner: Learner, updates: int, state: Tree, env: Env, done, total):
+    """Run a block of updates on the device; returns (state, metrics averaged over the updates)."""
+
+    def update(state, index):
+        return learner.step(state, env, (done + index) / total)
+
+    state, metrics = jax.lax.scan(update, state, jnp.arange(updates))
+    return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+
+
+def _test(learner: Learner, plan: Plan, state: Tree, env: Env, key: Key):
+    policy = learner.policy(env.spec)
+    play = partial(evaluate, policy, episodes=plan.eval_episodes, greedy=not plan.sample_eval)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(plan.seeds))
+    return jax.vmap(lambda params, key: play(params, env, key))(learner.params(state), keys)
+
+
+def _require_finite(metrics: dict[str, np.ndarray], block: int, folder: RunFolder | None) -> None:
+    for name, values in metrics.items():
+        for seed, value in enumerate(np.asarray(values)):
+            if not np.isfinite(value).all():
+                kept = f" What was saved up to block {block - 1} is kept in {folder.path}." if folder else ""
+                raise RunError(
+                    f"{name} of seed {seed} is no longer finite in block {block}: learning diverged. "
+                    f"Lower the learning rate or max_grad_norm, or look for extreme rewards.{kept}"
+                )
+
+
+def _rows(block: int, env_steps: int, metrics: dict[str, np.ndarray], tested: Row) -> list[Row]:
+    rows = []
+    for seed, eval_return in enumerate(tested["return_sum_per_seed"]):
+        mine = {name: np.asarray(values)[seed].tolist() for name, values in metrics.items()}
+        episodes = mine.pop("episodes")
+        returns, length = mine.pop("episode_return"), mine.pop("episode_length")
+        per_agent = [value / episodes for value in returns] if episodes else None
+        rows.append(
+            {
+                "block": block,
+                "seed": seed,
+                "env_steps": env_steps,
+                "return_sum": math.fsum(per_agent) if per_agent else None,
+                "return_per_agent": per_agent,
+                "length": length / episodes if episodes else None,
+                "eval_return_sum": eval_return,
+                **mine,
+            }
+        )
+    return rows
+
+
+def _mean_policy(rows: list[Row], seeds: int) -> Row:
+    """Return how often each agent chose each action over all of training, for each seed [K, A, N]."""
+    chosen = [[row["action_frequency"] for row in rows if row["seed"] == seed] for seed in range(seeds)]
+    return {"policy_time_average": np.mean(chosen, axis=1).tolist()} if all(chosen) and chosen[0] else {}
+
+
+def _identity(learner: Learner, folder: RunFolder | None, plan: Plan) -> Row:
+    env = folder.config()["env"] if folder else None
+    return {"algo": learner.name, "env": env, "seeds": plan.seeds}
+
+
+def _timings(timings: list[Row], steps_per_block: int, compile_seconds: float) -> Row:
+    seconds = math.fsum(row["train_seconds"] for row in timings)
+    return {
+        "compile_seconds": compile_seconds,
+        "train_seconds": seconds,
+        "env_steps_per_second": len(timings) * steps_per_block / seconds if seconds else None,
+    }
+
+
+def _typed(key: Key) -> Key:
+    is_typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return key if is_typed else jax.random.wrap_key_data(key)

@@ -1,0 +1,121 @@
+"""How a run is cut into updates and blocks, and what a run is from which all of it follows."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmarl_lite.core.env import Env, Key
+from jaxmarl_lite.core.errors import RunError, SettingError
+from jaxmarl_lite.core.settings import require_int, require_number
+from jaxmarl_lite.envs import registry
+from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.learners.presets import make_learner, preset
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The size of a run."""
+
+    steps: float
+    """environment steps for each seed; rounded up to whole blocks"""
+    seeds: int = 1
+    """seeds trained side by side as one program, K"""
+    blocks: int = 20
+    """parts of the run; after each one comes logging, evaluation and a checkpoint"""
+    eval_episodes: int = 128
+    """episodes of each evaluation, for each seed"""
+    sample_eval: bool = False
+    """draw actions in evaluation, instead of taking the likeliest"""
+    keep: int = 3
+    """checkpoints that are kept, the last ones"""
+
+    def __post_init__(self) -> None:
+        """Raise SettingError on a value that is not allowed."""
+        require_number("steps", self.steps, low=1)
+        for name in ("seeds", "blocks", "eval_episodes", "keep"):
+            require_int(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A plan in units of updates."""
+
+    updates_per_block: int
+    blocks: int
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run."""
+        return self.updates_per_block * self.blocks
+
+
+def schedule(plan: Plan, steps_per_update: int) -> Schedule:
+    """Cut a plan into blocks of equal numbers of updates, the fewest that reach its steps."""
+    updates = math.ceil(plan.steps / steps_per_update)
+    per_block = math.ceil(updates / plan.blocks)
+    return Schedule(per_block, math.ceil(updates / per_block))
+
+
+def lengthened(before: Schedule, steps: float, steps_per_update: int) -> Schedule:
+    """Return the schedule that goes on to `steps` in blocks of the same size."""
+    require_number("steps", steps, low=1)
+    blocks = math.ceil(math.ceil(steps / steps_per_update) / before.updates_per_block)
+    if blocks < before.blocks:
+        done = before.updates * steps_per_update
+        raise SettingError(f"steps={steps:g} is not allowed: the run has {done} steps, and can only be lengthened.")
+    return Schedule(before.updates_per_block, blocks)
+
+
+def to_config(learner: Learner, env: Env, key: Key, plan: Plan, cut: Schedule) -> dict[str, Any]:
+    """Return everything that the run follows from, as JSON values; `from_config` is the inverse.
+
+    Raises SettingError if the environment was not made by `make` from plain values.
+    """
+    origin = registry.origin(env)
+    if origin is None:
+        raise SettingError(
+            "to be saved, a run's environment must come from jml.make: register its constructor with jml.register "
+            "and make it by name."
+        )
+    name, settings = origin
+    return {
+        "algo": learner.name,
+        "learner": dataclasses.asdict(learner.settings),
+        "env": name,
+        "env_settings": {setting: _plain(value) for setting, value in settings.items()},
+        "key": {"impl": str(jax.random.key_impl(key)), "data": jax.random.key_data(key).tolist()},
+        "plan": dataclasses.asdict(plan),
+        "schedule": dataclasses.asdict(cut),
+    }
+
+
+def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedule]:
+    """Return (learner, env, key, plan, schedule) of a config.
+
+    Raises SettingError if a value is not allowed or the environment is not registered in this process, RunError if
+    the config is not one.
+    """
+    try:
+        name, settings = config["algo"], config["learner"]
+        env_name, env_settings = config["env"], config["env_settings"]
+        key = jax.random.wrap_key_data(np.asarray(config["key"]["data"], np.uint32), impl=config["key"]["impl"])
+        plan, cut = Plan(**config["plan"]), Schedule(**config["schedule"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"config.json is not that of a run ({error}).") from None
+    tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
+    learner = make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
+    return learner, registry.make(env_name, **env_settings), key, plan, cut
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise SettingError(f"to be saved, a run's environment settings must be plain values, and {value!r} is not one.")

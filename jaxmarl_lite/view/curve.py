@@ -1,0 +1,35 @@
+"""Learning curves."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxmarl_lite.view.canvas import new_figure
+
+_CURVES = (("return_sum", "while learning", "0.6"), ("eval_return_sum", "in evaluation", "C0"))
+
+
+def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:
+    """Draw the return of a run's rows against environment steps: each seed thin, their mean thick.
+
+    Raises RunError if matplotlib is not installed.
+    """
+    figure, axes = new_figure(7.0, 4.2)
+    seeds = sorted({row["seed"] for row in rows})
+    for name, label, colour in _CURVES:
+        series = [[row for row in rows if row["seed"] == seed] for seed in seeds]
+        steps = [row["env_steps"] for row in series[0]] if series else []
+        values = np.array([[_number(row[name]) for row in one] for one in series])
+        for value in values if len(seeds) > 1 else ():
+            axes.plot(steps, value, color=colour, lw=0.7, alpha=0.6)
+        if len(values):
+            axes.plot(steps, values.mean(0), color=colour, lw=2.2, label=f"{label}, mean of {len(seeds)} seeds")
+    axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=title)
+    axes.grid(color="0.9")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=120)
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
