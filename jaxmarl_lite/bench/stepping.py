@@ -12,7 +12,7 @@ from jaxmarl_lite.core.env import Array, Env, Key
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.envs.actions import random_action
 from jaxmarl_lite.envs.vectorize import VecEnv, vectorize
-from jaxmarl_lite.train.compilation import compiled
+from jaxmarl_lite.train.compilation import Stopwatch
 
 
 def random_play(venv: VecEnv, steps: int, weights: Array, key: Key) -> Array:
@@ -46,7 +46,8 @@ def measure_stepping(env: Env, *, num_envs: int = 4096, steps: int = 1000, repea
     venv = vectorize(env, num_envs)
     key = jax.random.key(0)
     weights = jax.random.normal(key, (env.spec.num_agents * env.spec.obs_shape[0],))
-    program, compile_seconds = compiled(partial(random_play, venv, steps), weights, key)
+    watch = Stopwatch()
+    program = watch.compiled(partial(random_play, venv, steps), weights, key)
     program(weights, key).block_until_ready()
     speeds = []
     for repeat in range(repeats):
@@ -57,7 +58,8 @@ def measure_stepping(env: Env, *, num_envs: int = 4096, steps: int = 1000, repea
         "num_envs": num_envs,
         "steps": steps,
         "repeats": repeats,
-        "compile_seconds": compile_seconds,
+        "trace_seconds": watch.trace_seconds,
+        "compile_seconds": watch.compile_seconds,
         "env_steps_per_second": statistics.median(speeds),
         "env_steps_per_second_min": min(speeds),
         "env_steps_per_second_max": max(speeds),

@@ -190,7 +190,7 @@ def _report(result: Any, out: Path) -> None:
         draw_curve(result.rows, out / CURVE, f"{summary['algo']} in {summary['env']}")
     except RunError as error:
         console.say(f"warning: no curve was drawn: {error}")
-    shown = ("env_steps", "compile_seconds", "train_seconds", "env_steps_per_second", "device")
+    shown = ("env_steps", "trace_seconds", "compile_seconds", "train_seconds", "env_steps_per_second", "device")
     console.show_table(
         f"{summary['algo']} in {summary['env']}, {summary['seeds']} seed(s)",
         {**{name: summary[name] for name in shown}, **summary["eval"], "written to": str(out)},

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 import json
 import textwrap
 from dataclasses import dataclass
@@ -190,8 +191,8 @@ def _attribute_docs(constructor: Any) -> dict[str, str]:
         return {}
     body = ast.parse(textwrap.dedent(inspect.getsource(constructor))).body[0].body  # type: ignore[attr-defined]
     return {
-        field.target.id: text.value.value
-        for field, text in zip(body, body[1:], strict=False)
+        field.target.id: str(text.value.value)
+        for field, text in itertools.pairwise(body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(text, ast.Expr)

@@ -24,10 +24,11 @@ def require_number(
     An array or a tracer passes: the float fields of an environment are pytree leaves, rebuilt under `jit` and
     `vmap` from values that cannot be looked at.
     """
-    if not isinstance(value, int | float | str | None):
-        return
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not low <= value <= high or value <= above:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        is_allowed = math.isfinite(value) and low <= value <= high and value > above
+    else:
+        is_allowed = not isinstance(value, bool | str | None)
+    if not is_allowed:
         raise SettingError(f"{name}={value!r} is not allowed: it must be {_range(low, high, above)}.")
 
 

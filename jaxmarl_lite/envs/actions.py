@@ -29,8 +29,11 @@ def random_action(key: Key, spec: Spec, num_envs: int) -> Array:
     return jnp.stack(digits, axis=-1).reshape(num_envs, -1)[:, : spec.num_agents].astype(jnp.int32)
 
 
-def random_legal_action(key: Key, legal: Array) -> Array:
-    """Draw uniformly among the actions that `legal`, bool [..., N], allows; int32 [...]."""
+def random_legal_action(key: Key, spec: Spec, legal: Array) -> Array:
+    """Draw uniformly among what `legal`, bool [..., A, N], allows; int32 [..., A], or float32 [..., A, D]."""
+    if not spec.is_discrete:
+        low, high = spec.action_range
+        return jax.random.uniform(key, legal.shape, minval=low, maxval=high)
     rank = jnp.cumsum(legal, axis=-1)
     chosen = jnp.floor(jax.random.uniform(key, legal.shape[:-1]) * rank[..., -1]).astype(jnp.int32)
     return jnp.argmax(rank > chosen[..., None], axis=-1).astype(jnp.int32)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxmarl_lite.core.env import Env, TimeStep, Tree
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.actions import random_action, random_legal_action
+from jaxmarl_lite.envs.actions import random_legal_action
 from jaxmarl_lite.envs.vectorize import vectorize
 
 
@@ -97,10 +97,7 @@ def _play(env: Env, key: jax.Array, num_envs: int, steps: int) -> tuple[TimeStep
     def step(world, key):
         state, ts = world
         acting, moving = jax.random.split(key)
-        if env.spec.is_discrete:
-            action = random_legal_action(acting, ts.legal)
-        else:
-            action = random_action(acting, env.spec, num_envs)
+        action = random_legal_action(acting, env.spec, ts.legal)
         state, successor, ts = venv.step(moving, state, action)
         return (state, ts), (successor, ts)
 
@@ -111,41 +108,36 @@ def _check_values(spec: Spec, ts: TimeStep, when: str) -> None:
     for field in ("obs", "state", "reward"):
         _check(bool(np.isfinite(getattr(ts, field)).all()), f"{field} is not finite {when}")
     legal, active = np.asarray(ts.legal), np.asarray(ts.active)
-    _check(bool(legal.any(-1)[active].all()), f"an active agent has no legal action {when}")
+    _check(bool(np.all(legal.any(-1) | ~active)), f"an active agent has no legal action {when}")
     beyond = np.arange(spec.num_actions) >= np.asarray(spec.action_sizes)[:, None]
     _check(not (legal & beyond).any(), f"an action beyond an agent's action_sizes is legal {when}")
 
 
 def _check_ends(spec: Spec, successors: TimeStep, currents: TimeStep) -> None:
-    done = np.asarray(successors.truncated) | np.asarray(successors.terminated).all(-1)
+    truncated, terminated = np.asarray(successors.truncated), np.asarray(successors.terminated).all(-1)
+    done = truncated | terminated
     length = np.zeros(done.shape[1], int)
     for ended in done:
-        length += 1
+        length = length + 1
         _check(bool((length <= spec.horizon).all()), f"an episode goes on after the horizon of {spec.horizon} steps")
-        length[ended] = 0
-    both = np.asarray(successors.truncated) & np.asarray(successors.terminated).all(-1)
-    _check(not both.any(), "a step is both truncated and terminated: an episode ends for one reason")
-    fresh = (
-        np.asarray(currents.reward)[done],
-        np.asarray(currents.terminated)[done],
-        np.asarray(currents.truncated)[done],
+        length = np.where(ended, 0, length)
+    _check(
+        not (truncated & terminated).any(), "a step is both truncated and terminated: an episode ends for one reason"
     )
-    _check(not any(np.any(x) for x in fresh), "a step that begins an episode has a reward or an end")
+    outcome = (currents.reward, currents.terminated, currents.truncated)
+    _check(not any(np.asarray(x)[done].any() for x in outcome), "a step that begins an episode has a reward or an end")
 
 
 def _check_observe(env: Env, key: jax.Array, state: Tree, ts: TimeStep) -> None:
-    if not hasattr(env, "observe"):
+    observe = getattr(env, "observe", None)
+    if observe is None:
         return
-    seen = env.observe(state)  # type: ignore[attr-defined]
+    seen = observe(state)
     for field in TimeStep._fields:
         same = np.array_equal(getattr(seen, field), getattr(ts, field))
         _check(same, f"observe shows another {field} than reset does")
-    if env.spec.is_discrete:
-        action = random_legal_action(key, ts.legal)
-    else:
-        action = random_action(key, env.spec, 1)[0]
-    state, ts = env.step(key, state, action)
-    seen = env.observe(state)  # type: ignore[attr-defined]
+    state, ts = env.step(key, state, random_legal_action(key, env.spec, ts.legal))
+    seen = observe(state)
     for field in ("obs", "state", "legal", "active"):
         same = np.allclose(getattr(seen, field), getattr(ts, field), atol=1e-6)
         _check(same, f"observe shows another {field} than step does")

@@ -46,10 +46,11 @@ class VecEnv:
             fresh = jax.vmap(self.env.reset, out_axes=-1)(jax.random.split(resetting, self.num_envs))
             return select(fresh, (state, successor))
 
-        if hasattr(self.env, "observe"):
+        observe = getattr(self.env, "observe", None)
+        if observe is not None:
             # What passes through a branch is copied, and observations are most of it: pass states, look again.
             state = when_any(done, lambda: restart()[0], lambda: state)
-            seen = jax.vmap(self.env.observe, in_axes=-1, out_axes=-1)(state)
+            seen = jax.vmap(observe, in_axes=-1, out_axes=-1)(state)
             outcome = select(seen[_OUTCOME], successor[_OUTCOME])
             current = TimeStep(*seen[: _OUTCOME.start], *outcome)
         else:

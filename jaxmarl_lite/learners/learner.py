@@ -1,7 +1,7 @@
 """The record behind which every algorithm stands."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from jaxmarl_lite.core.env import Array, Env, Key, Tree
 from jaxmarl_lite.core.spec import Spec
@@ -19,7 +19,7 @@ class Policy(NamedTuple):
 class Settings(Protocol):
     """The hyper-parameters of a family: a frozen dataclass of plain values, validated on construction."""
 
-    num_envs: int
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def steps_per_update(self) -> int:

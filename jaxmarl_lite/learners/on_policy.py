@@ -1,7 +1,7 @@
 """The on-policy family: rollouts, advantages, and a few epochs of gradient steps on each."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import distrax
 import jax
@@ -90,8 +90,12 @@ def _optimiser(settings: OnPolicySettings, hyper: Hyper, lr: Array) -> optax.Gra
     optimiser = optax.chain(optax.clip_by_global_norm(hyper["max_grad_norm"]), optax.adam(lr, eps=ADAM_EPS))
     if settings.sharing == "shared":
         return optimiser
+
     # Leaves have a leading axis A: one norm and one step for each agent, so that none throttles another.
-    return optax.GradientTransformation(jax.vmap(optimiser.init), lambda g, s, p: jax.vmap(optimiser.update)(g, s, p))
+    def update(updates: Tree, state: Tree, params: Tree | None = None) -> tuple[Tree, Tree]:
+        return jax.vmap(optimiser.update)(updates, state, params)
+
+    return optax.GradientTransformation(jax.vmap(optimiser.init), update)
 
 
 def _init(settings: OnPolicySettings, key: Key, env: Env) -> OnPolicyState:
@@ -145,6 +149,10 @@ def _value(
     return carry, value[..., 0]
 
 
+def _choice(logits: Array) -> Any:
+    return distrax.Categorical(logits=logits)
+
+
 def _first(tree: Tree) -> Tree:
     return jax.tree.map(lambda x: x[None], tree)
 
@@ -156,7 +164,7 @@ def _collect(settings: OnPolicySettings, nets: ActorCritic, state: OnPolicyState
     def act(carry, ts, restart, key):
         actor_carry, logits = _act(nets, params.actor, carry.actor, ts, restart)
         critic_carry, value = value_of(carry.critic, *_first((ts, restart)))
-        choice = distrax.Categorical(logits=logits)
+        choice = _choice(logits)
         action = sample_index(key, choice.probs)
         extras = {"log_prob": choice.log_prob(action), "value": value[0], "probs": choice.probs}
         return action, ActorCritic(actor_carry, critic_carry), extras
@@ -206,7 +214,7 @@ def _loss(
 ) -> tuple[Array, dict[str, Array]]:
     weight = batch.ts.active
     _, logits = nets.actor.apply(params.actor, memory.actor, batch.ts.obs, batch.restart)
-    choice = distrax.Categorical(logits=mask_logits(logits, batch.ts.legal))
+    choice = _choice(mask_logits(logits, batch.ts.legal))
     log_prob = choice.log_prob(batch.action)
     advantage = batch.advantage
     if settings.standardise_advantages:
@@ -251,7 +259,8 @@ def _learn(
         return jax.lax.scan(minibatch, learnt, order)
 
     keys = jax.random.split(key, settings.epochs)
-    (params, opt_state), metrics = jax.lax.scan(epoch, (state.params, state.opt_state), keys)
+    learnt, metrics = jax.lax.scan(epoch, (state.params, state.opt_state), keys)
+    params, opt_state = learnt
     return params, opt_state, jax.tree.map(jnp.mean, metrics)
 
 

@@ -6,19 +6,20 @@ import jax
 import jax.numpy as jnp
 
 Array = jax.Array
+Axis = int | tuple[int, ...] | None
 
 
-def masked_mean(x: Array, weight: Array, axis: int | tuple[int, ...] | None = None) -> Array:
+def masked_mean(x: Array, weight: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Return the mean of x [...] over `axis`, weighted by `weight` of the same shape; 0 where all weights are 0."""
     weight = weight.astype(x.dtype)
-    return jnp.sum(x * weight, axis) / jnp.maximum(jnp.sum(weight, axis), 1e-8)
+    total = jnp.sum(weight, axis, keepdims=keepdims)
+    return jnp.sum(x * weight, axis, keepdims=keepdims) / jnp.maximum(total, 1e-8)
 
 
-def masked_standardise(x: Array, weight: Array, axis: int | tuple[int, ...] | None = None) -> Array:
+def masked_standardise(x: Array, weight: Array, axis: Axis = None) -> Array:
     """Return x [...] shifted and scaled to mean 0 and deviation 1 over `axis`, counting elements by `weight`."""
-    keep = jnp.expand_dims if axis is not None else (lambda v, _: v)
-    mean = keep(masked_mean(x, weight, axis), axis)
-    variance = keep(masked_mean(jnp.square(x - mean), weight, axis), axis)
+    mean = masked_mean(x, weight, axis, keepdims=True)
+    variance = masked_mean(jnp.square(x - mean), weight, axis, keepdims=True)
     return (x - mean) * jax.lax.rsqrt(variance + 1e-8)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -52,8 +53,9 @@ def blocks(folder: Path) -> list[int]:
 def load_latest(folder: Path, like: Tree, key: Key) -> tuple[int, Tree] | None:
     """Return (block, state) of the last sound checkpoint, or None where none was written.
 
-    `like` is a state of the same shapes, from `jax.eval_shape`, and `key` any random key of the run's kind. A checkpoint that is damaged or of another run is
-    refused with a warning and the one before it is tried. Raises RunError when none of those there can be used.
+    `like` is a state of the same shapes, from `jax.eval_shape`, and `key` any random key of the run's kind. A
+    checkpoint that is damaged or of another run is refused with a warning and the one before it is tried. Raises
+    RunError when none of those there can be used.
     """
     found = blocks(folder)
     for block in reversed(found):
@@ -110,7 +112,7 @@ def _named_leaves(tree: Tree) -> tuple[dict[str, Any], Any]:
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _to_arrays(state: Tree) -> dict[str, np.ndarray]:
@@ -132,7 +134,7 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray], like: Tree, key_impl
                 f"checkpoint {path} is of other settings: {name} is {array.dtype}{list(array.shape)} "
                 f"and should be {data.dtype}{list(data.shape)}."
             )
-        leaves.append(jax.random.wrap_key_data(array, impl=key_impl) if _is_key(leaf) else array)
+        leaves.append(jax.random.wrap_key_data(jnp.asarray(array), impl=key_impl) if _is_key(leaf) else array)
     return jax.device_put(structure.unflatten(leaves))
 
 

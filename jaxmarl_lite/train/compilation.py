@@ -15,17 +15,28 @@ def enable_cache() -> None:
 
     The environment variable JAX_COMPILATION_CACHE_DIR, or JAX's own option, chooses another folder.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         jax.config.update("jax_compilation_cache_dir", str(_cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def compiled(function: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()) -> tuple[Any, float]:
-    """Return `function` compiled for arguments of these shapes, and the seconds that it took."""
-    begin = time.perf_counter()
-    program = jax.jit(function, donate_argnums=donate).lower(*args).compile()
-    return program, time.perf_counter() - begin
+class Stopwatch:
+    """Seconds spent before a program can run: in tracing and lowering it, and in compiling or fetching it."""
+
+    def __init__(self) -> None:
+        self.trace_seconds = 0.0
+        self.compile_seconds = 0.0
+
+    def compiled(self, function: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()) -> Any:
+        """Return `function` compiled for arguments of these shapes; the time it takes is added up here."""
+        begin = time.perf_counter()
+        lowered = jax.jit(function, donate_argnums=donate).lower(*args)
+        middle = time.perf_counter()
+        program = lowered.compile()
+        self.trace_seconds += middle - begin
+        self.compile_seconds += time.perf_counter() - middle
+        return program
 
 
 def _cache_folder() -> Path:

@@ -16,7 +16,7 @@ from jaxmarl_lite.core.errors import RunError
 from jaxmarl_lite.envs.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate
-from jaxmarl_lite.train.compilation import compiled, enable_cache
+from jaxmarl_lite.train.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.train.evaluate import evaluate, summarise
 from jaxmarl_lite.train.folder import TIMING, Row, RunFolder
 from jaxmarl_lite.train.machine import machine, versions
@@ -121,15 +121,12 @@ def _run(
     if folder:
         folder.rewind(first)
 
-    compile_seconds = 0.0
+    watch = Stopwatch()
     if state is None:
-        begin, compile_seconds = compiled(many.init, learning, env)
-        state = begin(learning, env)
+        state = watch.compiled(many.init, learning, env)(learning, env)
     numbers = (jnp.zeros((), jnp.int32), jnp.ones(()))
-    block_program, seconds = compiled(partial(_block, many, cut.updates_per_block), state, env, *numbers, donate=(0,))
-    compile_seconds += seconds
-    test_program, seconds = compiled(partial(_test, learner, plan), state, env, evaluating)
-    compile_seconds += seconds
+    run_block = watch.compiled(partial(_block, many, cut.updates_per_block), state, env, *numbers, donate=(0,))
+    test = watch.compiled(partial(_test, learner, plan), state, env, evaluating)
 
     steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
     rows = folder.rows() if folder else []
@@ -137,13 +134,13 @@ def _run(
     for block in range(first + 1, cut.blocks + 1):
         start = time.perf_counter()
         done = jnp.asarray((block - 1) * cut.updates_per_block, jnp.int32)
-        state, metrics = block_program(state, env, done, jnp.asarray(cut.updates, jnp.float32))
+        state, metrics = run_block(state, env, done, jnp.asarray(cut.updates, jnp.float32))
         metrics = jax.device_get(metrics)
         seconds = time.perf_counter() - start
         _require_finite(metrics, block, folder)
-        tested = test_program(state, env, jax.random.fold_in(evaluating, block))
+        tested = test(state, env, jax.random.fold_in(evaluating, block))
         new = _rows(block, block * steps_per_block, metrics, summarise(jax.device_get(tested)))
-        timing = {"block": block, "train_seconds": seconds, "compile_seconds": compile_seconds}
+        timing = {"block": block, "train_seconds": seconds, "compile_seconds": watch.compile_seconds}
         rows, timings = rows + new, [*timings, timing]
         if folder:
             folder.record(new, timing)
@@ -152,11 +149,11 @@ def _run(
         for callback in callbacks:
             callback(Progress(block, cut.blocks, block * steps_per_block, new, speed))
 
-    tested = test_program(state, env, jax.random.fold_in(evaluating, cut.blocks))
+    tested = test(state, env, jax.random.fold_in(evaluating, cut.blocks))
     summary = {
         **_identity(learner, folder, plan),
         "env_steps": cut.blocks * steps_per_block,
-        **_timings(timings, steps_per_block * plan.seeds, compile_seconds),
+        **_timings(timings, steps_per_block * plan.seeds, watch),
         **machine(),
         "eval": summarise(jax.device_get(tested)),
         **_mean_policy(rows, plan.seeds),
@@ -227,15 +224,16 @@ def _identity(learner: Learner, folder: RunFolder | None, plan: Plan) -> Row:
     return {"algo": learner.name, "env": env, "seeds": plan.seeds}
 
 
-def _timings(timings: list[Row], steps_per_block: int, compile_seconds: float) -> Row:
+def _timings(timings: list[Row], steps_per_block: int, watch: Stopwatch) -> Row:
     seconds = math.fsum(row["train_seconds"] for row in timings)
     return {
-        "compile_seconds": compile_seconds,
+        "trace_seconds": watch.trace_seconds,
+        "compile_seconds": watch.compile_seconds,
         "train_seconds": seconds,
         "env_steps_per_second": len(timings) * steps_per_block / seconds if seconds else None,
     }
 
 
 def _typed(key: Key) -> Key:
-    is_typed = jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     return key if is_typed else jax.random.wrap_key_data(key)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmarl_lite.core.env import Env, Key
@@ -102,7 +103,7 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
     try:
         name, settings = config["algo"], config["learner"]
         env_name, env_settings = config["env"], config["env_settings"]
-        key = jax.random.wrap_key_data(np.asarray(config["key"]["data"], np.uint32), impl=config["key"]["impl"])
+        key = jax.random.wrap_key_data(jnp.asarray(config["key"]["data"], jnp.uint32), impl=config["key"]["impl"])
         plan, cut = Plan(**config["plan"]), Schedule(**config["schedule"])
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"config.json is not that of a run ({error}).") from None

@@ -153,19 +153,18 @@ class Navigation:
 
     def draw(self, axes: Any, state: NavigationState, step: TimeStep) -> None:
         """Draw walls as black cells, goals as squares and agents as discs of the same colour."""
-        from matplotlib import colormaps, patches
+        from matplotlib import patches
 
-        colours = colormaps["tab10"].colors
         axes.imshow(self._wall_map(), cmap="Greys", vmin=0, vmax=1)
         axes.set_xticks(np.arange(self.size + 1) - 0.5, labels=[])
         axes.set_yticks(np.arange(self.size + 1) - 0.5, labels=[])
         axes.grid(color="0.8")
         for i in range(self.num_agents):
             row, column = np.asarray(state.goal_pos)[i]
-            square = patches.Rectangle((column - 0.4, row - 0.4), 0.8, 0.8, fill=False, lw=3, ec=colours[i % 10])
+            square = patches.Rectangle((column - 0.4, row - 0.4), 0.8, 0.8, fill=False, lw=3, ec=f"C{i}")
             axes.add_patch(square)
             row, column = np.asarray(state.agent_pos)[i]
-            axes.add_patch(patches.Circle((column, row), 0.3, color=colours[i % 10]))
+            axes.add_patch(patches.Circle((column, row), 0.3, color=f"C{i}"))
             axes.annotate(str(i), (column, row), ha="center", va="center", color="white")
         axes.set_title(f"step {int(state.time)}   reward {float(np.asarray(step.reward)[0]):+.2f}")
 
@@ -207,8 +206,8 @@ class Navigation:
         return np.array([[cell == "#" for cell in row] for row in rows])
 
     def _free_cells(self, *taken: tuple[int, int]) -> list[tuple[int, int]]:
-        free = np.argwhere(~self._wall_map()).tolist()
-        return [cell for cell in map(tuple, free) if cell not in taken]
+        free = [(int(row), int(column)) for row, column in np.argwhere(~self._wall_map())]
+        return [cell for cell in free if cell not in taken]
 
 
 # Reductions over the few agents, written out: on a CPU a reduction over a tiny axis is a scalar loop.

@@ -36,7 +36,7 @@ class MatrixGame:
     | observation | index | meaning | unit | range |
     | --- | --- | --- | --- | --- |
     | "constant" | 0 | always one | - | 1 |
-    | "last_action" | sum of N over players 0..i-1, then N_i | player i's last action, one-hot; zeros at first | - | 0, 1 |
+    | "last_action" | N_i numbers for each player i, in order | its last action, one-hot; zeros at first | - | 0, 1 |
 
     Raises SettingError on a payoff that is not one finite number per player and joint action.
     """

@@ -104,14 +104,13 @@ class SimpleSpread:
 
     def draw(self, axes: Any, state: SpreadState, step: TimeStep) -> None:
         """Draw agents as discs and landmarks as dark dots."""
-        from matplotlib import colormaps, patches
+        from matplotlib import patches
 
-        colours = colormaps["tab10"].colors
         axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xticks=[], yticks=[])
         for pos in np.asarray(state.landmark_pos):
             axes.add_patch(patches.Circle(pos, LANDMARK_RADIUS, color="0.2"))
         for i, pos in enumerate(np.asarray(state.agent_pos)):
-            axes.add_patch(patches.Circle(pos, AGENT_RADIUS, color=colours[i % 10], alpha=0.7))
+            axes.add_patch(patches.Circle(pos, AGENT_RADIUS, color=f"C{i}", alpha=0.7))
             axes.annotate(str(i), pos, ha="center", va="center")
         axes.set_title(f"step {int(state.time)}   reward {float(np.sum(step.reward)):+.2f}")
 
