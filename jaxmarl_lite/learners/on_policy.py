@@ -259,6 +259,7 @@ def _learn(
         return jax.lax.scan(minibatch, learnt, order)
 
     keys = jax.random.split(key, settings.epochs)
+    learnt: tuple[Any, Any]
     learnt, metrics = jax.lax.scan(epoch, (state.params, state.opt_state), keys)
     params, opt_state = learnt
     return params, opt_state, jax.tree.map(jnp.mean, metrics)

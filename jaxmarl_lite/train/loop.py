@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxmarl_lite.core.env import Env, Key, Tree
 from jaxmarl_lite.core.errors import RunError
+from jaxmarl_lite.envs import registry
 from jaxmarl_lite.envs.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate
@@ -113,54 +114,61 @@ def _run(
     callbacks: Sequence[Callback],
 ) -> Result:
     enable_cache()
+    watch = Stopwatch()
     learning, evaluating = jax.random.split(key)
     many = replicate(learner, plan.seeds)
-    shapes = jax.eval_shape(many.init, learning, env)
-    saved = folder.load(shapes, key) if folder else None
-    first, state = saved or (0, None)
-    if folder:
-        folder.rewind(first)
-
-    watch = Stopwatch()
-    if state is None:
-        state = watch.compiled(many.init, learning, env)(learning, env)
-    numbers = (jnp.zeros((), jnp.int32), jnp.ones(()))
-    run_block = watch.compiled(partial(_block, many, cut.updates_per_block), state, env, *numbers, donate=(0,))
+    first, state = _begin(many, env, learning, folder, watch)
+    run_block = watch.compiled(
+        partial(_block, many, cut.updates_per_block), state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,)
+    )
     test = watch.compiled(partial(_test, learner, plan), state, env, evaluating)
 
     steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
-    rows = folder.rows() if folder else []
-    timings = folder.rows(TIMING) if folder else []
+    rows, timings = (folder.rows(), folder.rows(TIMING)) if folder else ([], [])
     for block in range(first + 1, cut.blocks + 1):
-        start = time.perf_counter()
+        begin = time.perf_counter()
         done = jnp.asarray((block - 1) * cut.updates_per_block, jnp.int32)
-        state, metrics = run_block(state, env, done, jnp.asarray(cut.updates, jnp.float32))
+        state, metrics = jax.block_until_ready(run_block(state, env, done, jnp.asarray(cut.updates, jnp.float32)))
+        timing = {"block": block, "train_seconds": time.perf_counter() - begin}
         metrics = jax.device_get(metrics)
-        seconds = time.perf_counter() - start
         _require_finite(metrics, block, folder)
-        tested = test(state, env, jax.random.fold_in(evaluating, block))
-        new = _rows(block, block * steps_per_block, metrics, summarise(jax.device_get(tested)))
-        timing = {"block": block, "train_seconds": seconds, "compile_seconds": watch.compile_seconds}
-        rows, timings = rows + new, [*timings, timing]
+        tested = summarise(jax.device_get(test(state, env, jax.random.fold_in(evaluating, block))))
+        new = _rows(block, block * steps_per_block, metrics, tested)
         if folder:
             folder.record(new, timing)
             folder.save(block, state, keep=plan.keep)
-        speed = steps_per_block * plan.seeds / seconds
+        rows, timings = rows + new, [*timings, timing]
+        speed = steps_per_block * plan.seeds / timing["train_seconds"]
         for callback in callbacks:
             callback(Progress(block, cut.blocks, block * steps_per_block, new, speed))
 
-    tested = test(state, env, jax.random.fold_in(evaluating, cut.blocks))
+    tested = summarise(jax.device_get(test(state, env, jax.random.fold_in(evaluating, cut.blocks))))
+    seconds = math.fsum(row["train_seconds"] for row in timings)
+    origin = registry.origin(env)
     summary = {
-        **_identity(learner, folder, plan),
+        "algo": learner.name,
+        "env": origin[0] if origin else type(env).__name__,
+        "seeds": plan.seeds,
         "env_steps": cut.blocks * steps_per_block,
-        **_timings(timings, steps_per_block * plan.seeds, watch),
+        "trace_seconds": watch.trace_seconds,
+        "compile_seconds": watch.compile_seconds,
+        "train_seconds": seconds,
+        "env_steps_per_second": len(timings) * steps_per_block * plan.seeds / seconds,
         **machine(),
-        "eval": summarise(jax.device_get(tested)),
+        "eval": tested,
         **_mean_policy(rows, plan.seeds),
     }
     if folder:
         folder.write_summary(summary)
     return Result(state, rows, summary)
+
+
+def _begin(many: Learner, env: Env, key: Key, folder: RunFolder | None, watch: Stopwatch) -> tuple[int, Tree]:
+    """Return the blocks done and the state after them: the last checkpoint's, or a new one."""
+    saved = folder.load(jax.eval_shape(many.init, key, env), key) if folder else None
+    if folder:
+        folder.rewind(saved[0] if saved else 0)
+    return saved or (0, watch.compiled(many.init, key, env)(key, env))
 
 
 def _block(learner: Learner, updates: int, state: Tree, env: Env, done, total):
@@ -217,21 +225,6 @@ def _mean_policy(rows: list[Row], seeds: int) -> Row:
     """Return how often each agent chose each action over all of training, for each seed [K, A, N]."""
     chosen = [[row["action_frequency"] for row in rows if row["seed"] == seed] for seed in range(seeds)]
     return {"policy_time_average": np.mean(chosen, axis=1).tolist()} if all(chosen) and chosen[0] else {}
-
-
-def _identity(learner: Learner, folder: RunFolder | None, plan: Plan) -> Row:
-    env = folder.config()["env"] if folder else None
-    return {"algo": learner.name, "env": env, "seeds": plan.seeds}
-
-
-def _timings(timings: list[Row], steps_per_block: int, watch: Stopwatch) -> Row:
-    seconds = math.fsum(row["train_seconds"] for row in timings)
-    return {
-        "trace_seconds": watch.trace_seconds,
-        "compile_seconds": watch.compile_seconds,
-        "train_seconds": seconds,
-        "env_steps_per_second": len(timings) * steps_per_block / seconds if seconds else None,
-    }
 
 
 def _typed(key: Key) -> Key:

@@ -24,7 +24,8 @@ def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         for value in values if len(seeds) > 1 else ():
             axes.plot(steps, value, color=colour, lw=0.7, alpha=0.6)
         if len(values):
-            axes.plot(steps, values.mean(0), color=colour, lw=2.2, label=f"{label}, mean of {len(seeds)} seeds")
+            averaged = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
+            axes.plot(steps, values.mean(0), color=colour, lw=2.2, label=label + averaged)
     axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=title)
     axes.grid(color="0.9")
     axes.legend(loc="lower right")

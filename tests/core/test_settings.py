@@ -85,15 +85,14 @@ def test_require_choice_lists_the_choices():
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("mpe/spred", "did you mean mpe/spread?"),
-        ("spread", "did you mean mpe/spread?"),
-        ("grid/tga", "did you mean grid/tag?"),
-        ("tag", "did you mean grid/tag or mpe/tag?"),
-        ("zzzzzz", "known are grid/tag, mpe/spread, mpe/tag."),
+        ("particles/spred", "did you mean particles/spread?"),
+        ("spread", "did you mean particles/spread?"),
+        ("tga", "did you mean grid/tag?"),
+        ("zzzzzz", "known are grid/tag, particles/spread."),
     ],
 )
 def test_require_known_offers_near_matches_or_everything(name, hint):
-    sentence = refusal(settings.require_known, "world", name, ("mpe/tag", "mpe/spread", "grid/tag"))
+    sentence = refusal(settings.require_known, "world", name, ("particles/spread", "grid/tag"))
     assert sentence == f"unknown world {name!r}; {hint}"
 
 
