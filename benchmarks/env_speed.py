@@ -21,6 +21,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import jaxmarl
 
 import jaxmarl_lite as jml
 from jaxmarl_lite.bench.stepping import random_play
@@ -28,12 +29,9 @@ from jaxmarl_lite.envs.actions import random_action
 from jaxmarl_lite.train.machine import machine
 
 
-def jaxmarl_play(num_agents: int, num_envs: int, steps: int, own_draw: bool, weights: jax.Array, key: jax.Array):
+def jaxmarl_play(env, spec: jml.Spec, num_envs: int, steps: int, own_draw: bool, weights: jax.Array, key: jax.Array):
     """Do with JaxMARL what `random_play` does here."""
-    import jaxmarl
-
-    env = jaxmarl.make("MPE_simple_spread_v3", num_agents=num_agents, num_landmarks=num_agents)
-    spec = jml.make("mpe/simple_spread", num_agents=num_agents).spec
+    num_agents = spec.num_agents
     per_agent = weights.reshape(num_agents, -1)
 
     def draw(key):
@@ -60,10 +58,11 @@ def jaxmarl_play(num_agents: int, num_envs: int, steps: int, own_draw: bool, wei
 def compare(num_agents: int, num_envs: int, steps: int, repeats: int) -> list[dict]:
     """Time the three programs in turn; returns a row for each."""
     venv = jml.vectorize(jml.make("mpe/simple_spread", num_agents=num_agents), num_envs)
+    peer = jaxmarl.make("MPE_simple_spread_v3", num_agents=num_agents, num_landmarks=num_agents)
     plays: dict[str, Callable] = {
         "jaxmarl_lite": partial(random_play, venv, steps),
-        "jaxmarl": partial(jaxmarl_play, num_agents, num_envs, steps, True),
-        "jaxmarl, our draw": partial(jaxmarl_play, num_agents, num_envs, steps, False),
+        "jaxmarl": partial(jaxmarl_play, peer, venv.spec, num_envs, steps, True),
+        "jaxmarl, our draw": partial(jaxmarl_play, peer, venv.spec, num_envs, steps, False),
     }
     weights = jax.random.normal(jax.random.key(0), (num_agents * venv.spec.obs_shape[0],))
     programs, compile_seconds, speeds = {}, {}, {name: [] for name in plays}
@@ -109,10 +108,9 @@ def main() -> None:
             steps = max(25, given.env_steps // num_envs)
             for row in compare(num_agents, num_envs, steps, given.repeats):
                 rows.append(row)
-                print(
-                    f"{row['library']:18} {num_agents:3} agents {num_envs:6} envs  compile {row['compile_seconds']:5.1f} s"
-                    f"  {row['env_steps_per_second']:12,.0f} env steps/s  x {row['times_best_jaxmarl']:.1f}"
-                )
+                size = f"{num_agents:3} agents {num_envs:6} envs"
+                speed = f"{row['env_steps_per_second']:12,.0f} env steps/s  x {row['times_best_jaxmarl']:.1f}"
+                print(f"{row['library']:18} {size}  compiled in {row['compile_seconds']:4.1f} s  {speed}")
     described = machine()
     described["versions"]["jaxmarl"] = importlib.metadata.version("jaxmarl")
     result = {"benchmark": "env_speed", "cores": os.cpu_count(), **described, "rows": rows}

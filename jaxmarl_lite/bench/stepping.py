@@ -18,17 +18,18 @@ from jaxmarl_lite.train.compilation import Stopwatch
 def random_play(venv: VecEnv, steps: int, weights: Array, key: Key) -> Array:
     """Take `steps` random joint actions in every environment and return a number that depends on all that was seen.
 
-    Every observation is read by a product with `weights` [A * O], as a policy's first layer would, every reward and
-    flag is summed, and episodes begin anew when they end: nothing can be optimised away.
+    Every observation is read by a product with `weights` [A * O], as a policy's first layer would, rewards and ends
+    are added up, and episodes begin anew when they end: nothing can be optimised away.
     """
     starting, playing = jax.random.split(key)
+    team = jnp.ones(venv.spec.num_agents)
 
     def step(world, key):
         state, seen = world
         acting, moving = jax.random.split(key)
         action = random_action(acting, venv.spec, venv.num_envs)
         state, successor, ts = venv.step(moving, state, action)
-        seen = seen + ts.obs.reshape(venv.num_envs, -1) @ weights + successor.reward.sum(-1) + successor.done
+        seen = seen + ts.obs.reshape(venv.num_envs, -1) @ weights + successor.reward @ team + successor.done
         return (state, seen), None
 
     state, ts = venv.reset(starting)

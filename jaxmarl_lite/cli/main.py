@@ -1,5 +1,6 @@
 """The command `jaxmarl-lite`: each of its words is a function here."""
 
+import os
 import re
 import sys
 import warnings
@@ -47,6 +48,9 @@ def main(args: list[str] | None = None) -> int:
         return USAGE_ERROR
     except RunError as error:
         console.say(f"error: {error}")
+        return FAILURE
+    except BrokenPipeError:  # whoever read our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except KeyboardInterrupt:
         console.say("stopped; a run that was writing a folder goes on with `jaxmarl-lite resume`.")

@@ -8,7 +8,7 @@ import json
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -149,7 +149,9 @@ def env_command(name: str) -> type:
     helps = _attribute_docs(constructor)
     fields = []
     for parameter in inspect.signature(constructor).parameters.values():
-        described = Annotated[_parsable(parameter.annotation), _help(helps.get(parameter.name, ""))]
+        notes = (note for note in get_args(parameter.annotation)[1:] if isinstance(note, str))
+        text = helps.get(parameter.name) or next(notes, "")
+        described = Annotated[_parsable(parameter.annotation), _help(text)]
         required = parameter.default is parameter.empty
         fields.append((parameter.name, described) if required else (parameter.name, described, parameter.default))
     return dataclasses.make_dataclass("EnvSettings", fields, namespace={"__doc__": f"Settings of {name}."}, frozen=True)
@@ -186,10 +188,12 @@ def _parsable(annotation: Any) -> Any:
 
 
 def _attribute_docs(constructor: Any) -> dict[str, str]:
-    """Return the strings that stand under a dataclass's fields in its source."""
-    if not dataclasses.is_dataclass(constructor):
+    """Return the strings that stand under the fields of a dataclass, or of the one that a function makes."""
+    is_class = dataclasses.is_dataclass(constructor)
+    made = constructor if is_class else inspect.signature(constructor).return_annotation
+    if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
         return {}
-    body = ast.parse(textwrap.dedent(inspect.getsource(constructor))).body[0].body  # type: ignore[attr-defined]
+    body = ast.parse(textwrap.dedent(inspect.getsource(made))).body[0].body  # type: ignore[attr-defined]
     return {
         field.target.id: str(text.value.value)
         for field, text in itertools.pairwise(body)

@@ -8,25 +8,27 @@ import jax.numpy as jnp
 from jaxmarl_lite.core.env import Array, Key
 from jaxmarl_lite.core.spec import Spec
 
-_WORD_BITS = 32
+_RANDOM_BITS = 23  # in one uniform float32
 _BIAS_BITS = 16  # no action is more likely than another by more than 2^-16
 
 
 def random_action(key: Key, spec: Spec, num_envs: int) -> Array:
     """Draw uniformly random joint actions, legal or not: int32 [E, A], or float32 [E, A, D] if continuous.
 
-    Discrete agents share random words: a 32-bit word holds several base-N digits, and drawing bits is what costs.
+    Discrete agents share random numbers: a uniform number holds several base-N digits, and drawing is what costs.
     """
     if not spec.is_discrete:
         low, high = spec.action_range
         return jax.random.uniform(key, (num_envs, spec.num_agents, spec.num_actions), minval=low, maxval=high)
-    if len(set(spec.action_sizes)) > 1:
-        return jax.random.randint(key, (num_envs, spec.num_agents), 0, jnp.asarray(spec.action_sizes))
-    base = spec.num_actions
-    per_word = max(1, int((_WORD_BITS - _BIAS_BITS) / math.log2(max(base, 2))))
-    words = jax.random.bits(key, (num_envs, -(-spec.num_agents // per_word)), jnp.uint32)
-    digits = [(words // base**place) % base for place in range(per_word)]
-    return jnp.stack(digits, axis=-1).reshape(num_envs, -1)[:, : spec.num_agents].astype(jnp.int32)
+    per_number = max(1, int((_RANDOM_BITS - _BIAS_BITS) / math.log2(max(spec.num_actions, 2))))
+    numbers = list(jax.random.uniform(key, (-(-spec.num_agents // per_number), num_envs)))
+    actions = []
+    for agent, size in enumerate(spec.action_sizes):
+        scaled = numbers[agent // per_number] * size
+        action = jnp.floor(scaled)
+        numbers[agent // per_number] = scaled - action
+        actions.append(action.astype(jnp.int32))
+    return jnp.stack(actions, axis=-1)
 
 
 def random_legal_action(key: Key, spec: Spec, legal: Array) -> Array:

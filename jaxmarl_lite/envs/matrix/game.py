@@ -1,7 +1,7 @@
 """Repeated normal-form games of any number of players and actions."""
 
 import functools
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_choice, require_int
 from jaxmarl_lite.core.spec import Spec
+
+Observation = Literal["constant", "last_action"]
 
 
 class MatrixState(NamedTuple):
@@ -45,12 +47,12 @@ class MatrixGame:
     """float32 [A, N_0, ..., N_{A-1}] (a leaf): what each player receives for each joint action"""
     horizon: int = struct.field(pytree_node=False, default=25)
     """rounds of an episode"""
-    observation: Literal["constant", "last_action"] = struct.field(pytree_node=False, default="constant")
+    observation: Observation = struct.field(pytree_node=False, default="constant")
     """what the players see"""
 
     def __post_init__(self) -> None:
         require_int("horizon", self.horizon)
-        require_choice("observation", self.observation, ("constant", "last_action"))
+        require_choice("observation", self.observation, get_args(Observation))
         if isinstance(self.payoff, list | tuple | np.ndarray):
             object.__setattr__(self, "payoff", _checked_payoff(self.payoff))
 

@@ -5,12 +5,12 @@ transpose (a symmetric game), its copy (a common interest) or its negative (zero
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
 from jaxmarl_lite.core.settings import require_number
-from jaxmarl_lite.envs.matrix.game import MatrixGame
+from jaxmarl_lite.envs.matrix.game import MatrixGame, Observation
 
 Table = list[list[float]]
 
@@ -66,15 +66,19 @@ _PAYOFFS: dict[str, tuple[np.ndarray, str]] = {
 
 
 def _constructor(name: str, payoff: np.ndarray, text: str) -> Callable[..., MatrixGame]:
-    def construct(horizon: int = 25, observation: str = "constant") -> MatrixGame:
-        return MatrixGame(payoff, horizon=horizon, observation=observation)  # type: ignore[arg-type]
+    def construct(horizon: int = 25, observation: Observation = "constant") -> MatrixGame:
+        return MatrixGame(payoff, horizon=horizon, observation=observation)
 
     construct.__name__ = construct.__qualname__ = name
     construct.__doc__ = text
     return construct
 
 
-def penalty(k: float = -100.0, horizon: int = 25, observation: Any = "constant") -> MatrixGame:
+def penalty(
+    k: Annotated[float, "payoff of missing one another, at most 0"] = -100.0,
+    horizon: int = 25,
+    observation: Observation = "constant",
+) -> MatrixGame:
     """Penalty game of Claus and Boutilier 1998: two best joint actions, 10, which miss one another at a cost of k.
 
     Common interest [[k, 0, 10], [0, 2, 0], [10, 0, k]]; k is at most 0.

@@ -71,11 +71,16 @@ def overlaps(pos: Array, reach: float) -> Array:
 
 def nearest_distance(points: Array, pos: Array) -> Array:
     """Return the distance of each of L points to the nearest of A discs; [L, 2], [A, 2] -> [L]."""
-    if pos.shape[0] > _UNROLL:
-        return jnp.sqrt(jnp.min(jnp.sum(jnp.square(points[:, None] - pos), axis=-1), axis=1))
-    squares = [jnp.square(points[:, 0] - p[0]) + jnp.square(points[:, 1] - p[1]) for p in pos]
-    nearest = functools.reduce(jnp.minimum, squares)
-    return jnp.where(nearest > 0.0, jnp.sqrt(jnp.where(nearest > 0.0, nearest, 1.0)), 0.0)
+    if pos.shape[0] > _UNROLL or points.shape[0] > _UNROLL:
+        squares = jnp.min(jnp.sum(jnp.square(points[:, None] - pos), axis=-1), axis=1)
+    else:
+        squares = jnp.stack([_nearest_square(point, pos) for point in points])
+    apart = squares > 0.0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squares, 1.0)), 0.0)
+
+
+def _nearest_square(point: Array, pos: Array) -> Array:
+    return functools.reduce(jnp.minimum, [jnp.square(point[0] - p[0]) + jnp.square(point[1] - p[1]) for p in pos])
 
 
 def safe_norm(x: Array, y: Array) -> Array:
