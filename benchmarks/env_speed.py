@@ -26,7 +26,7 @@ import jaxmarl
 import jaxmarl_lite as jml
 from jaxmarl_lite.bench.stepping import random_play
 from jaxmarl_lite.envs.actions import random_action
-from jaxmarl_lite.train.machine import machine
+from jaxmarl_lite.training.machine import machine
 
 
 def jaxmarl_play(env, spec: jml.Spec, num_envs: int, steps: int, own_draw: bool, weights: jax.Array, key: jax.Array):

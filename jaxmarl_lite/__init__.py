@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner, Policy
     from jaxmarl_lite.learners.presets import algos, make_learner
     from jaxmarl_lite.learners.replicate import replicate
-    from jaxmarl_lite.train.evaluate import evaluate
-    from jaxmarl_lite.train.load import load
-    from jaxmarl_lite.train.loop import resume, train
+    from jaxmarl_lite.training.evaluate import evaluate
+    from jaxmarl_lite.training.load import load
+    from jaxmarl_lite.training.loop import resume, train
 
 __version__ = "0.1.0"
 
@@ -34,14 +34,14 @@ _HOMES = {
     "algos": "learners.presets",
     "check_env": "envs.contract",
     "envs": "envs.registry",
-    "evaluate": "train.evaluate",
-    "load": "train.load",
+    "evaluate": "training.evaluate",
+    "load": "training.load",
     "make": "envs.registry",
     "make_learner": "learners.presets",
     "register": "envs.registry",
     "replicate": "learners.replicate",
-    "resume": "train.loop",
-    "train": "train.loop",
+    "resume": "training.loop",
+    "train": "training.loop",
     "vectorize": "envs.vectorize",
 }
 

@@ -12,7 +12,7 @@ from jaxmarl_lite.core.env import Array, Env, Key
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.envs.actions import random_action
 from jaxmarl_lite.envs.vectorize import VecEnv, vectorize
-from jaxmarl_lite.train.compilation import Stopwatch
+from jaxmarl_lite.training.compilation import Stopwatch
 
 
 def random_play(venv: VecEnv, steps: int, weights: Array, key: Key) -> Array:

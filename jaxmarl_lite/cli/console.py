@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from jaxmarl_lite.train.loop import Progress as BlockProgress
+    from jaxmarl_lite.training.loop import Progress as BlockProgress
 
 stdout = Console()
 stderr = Console(stderr=True)

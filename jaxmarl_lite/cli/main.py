@@ -68,7 +68,7 @@ def train(args: list[str]) -> None:
     import jax
 
     from jaxmarl_lite.envs.registry import make
-    from jaxmarl_lite.train import loop
+    from jaxmarl_lite.training import loop
 
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
     env = make(given.env_name, **options.chosen_settings(given.env))
@@ -85,7 +85,7 @@ def resume(args: list[str]) -> None:
     """Resume RUN."""
     given = options.parse(options.Resume, args, "jaxmarl-lite resume")
 
-    from jaxmarl_lite.train import loop
+    from jaxmarl_lite.training import loop
 
     with console.LiveLine() as line:
         result = loop.resume(given.run, steps=given.steps, callbacks=(line,))
@@ -100,9 +100,9 @@ def evaluate(args: list[str]) -> None:
 
     import jax
 
-    from jaxmarl_lite.train.compilation import enable_cache
-    from jaxmarl_lite.train.evaluate import evaluate, summarise
-    from jaxmarl_lite.train.load import load_run
+    from jaxmarl_lite.training.compilation import enable_cache
+    from jaxmarl_lite.training.evaluate import evaluate, summarise
+    from jaxmarl_lite.training.load import load_run
 
     enable_cache()
     run = load_run(given.run)
@@ -126,7 +126,7 @@ def render(args: list[str]) -> None:
 
     import jax
 
-    from jaxmarl_lite.train.load import load
+    from jaxmarl_lite.training.load import load
     from jaxmarl_lite.view.animate import play_episode, write_gif
 
     policy = load(given.run, seed=given.seed, greedy=not given.sample)
@@ -147,7 +147,7 @@ def bench(args: list[str]) -> None:
 
     from jaxmarl_lite.bench.stepping import measure_stepping
     from jaxmarl_lite.envs.registry import make
-    from jaxmarl_lite.train.machine import machine
+    from jaxmarl_lite.training.machine import machine
 
     env = make(given.env_name, **options.chosen_settings(given.env))
     sizes = {name: value for name, value in vars(given.bench).items() if name != "json"}
@@ -186,7 +186,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 def _report(result: Any, out: Path) -> None:
-    from jaxmarl_lite.train.folder import CURVE
+    from jaxmarl_lite.training.folder import CURVE
     from jaxmarl_lite.view.curve import draw_curve
 
     summary = result.summary

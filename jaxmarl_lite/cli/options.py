@@ -14,7 +14,7 @@ import tyro
 
 from jaxmarl_lite.envs.registry import constructor_of
 from jaxmarl_lite.learners.presets import preset
-from jaxmarl_lite.train.plan import Plan
+from jaxmarl_lite.training.plan import Plan
 
 DEFAULT_STEPS = 2e6
 DEFAULT_ALGO, DEFAULT_ENV = "ippo", "mpe/simple_spread"

@@ -53,11 +53,10 @@ def test_sampled_indices_follow_the_probabilities_and_never_one_of_zero(probs):
 
 def test_sampled_indices_are_legal_under_every_mask():
     masks = np.array(list(np.ndindex(2, 2, 2, 2, 2))[1:], bool)
-    logits = 5.0 * jax.random.normal(jax.random.key(0), (500, len(masks), 5))
+    logits = 5.0 * jax.random.normal(jax.random.key(0), (100, len(masks), 5))
     index = sample_index(jax.random.key(1), jax.nn.softmax(mask_logits(logits, jnp.asarray(masks))))
-    assert index.shape == (500, len(masks))
+    assert index.shape == (100, len(masks))
     assert masks[np.arange(len(masks)), np.asarray(index)].all()
-    np.testing.assert_array_equal(np.asarray(index)[:, masks.sum(1) == 1], masks.argmax(1)[masks.sum(1) == 1][None])
 
 
 @pytest.mark.parametrize("uniform", [0.0, np.nextafter(np.float32(1), np.float32(0))])

@@ -11,8 +11,8 @@ from jaxmarl_lite.core.errors import RunError
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.learners.learner import Policy
 from jaxmarl_lite.learners.replicate import replicate
-from jaxmarl_lite.train.folder import RunFolder
-from jaxmarl_lite.train.plan import from_config
+from jaxmarl_lite.training.folder import RunFolder
+from jaxmarl_lite.training.plan import from_config
 
 
 class Loaded(NamedTuple):

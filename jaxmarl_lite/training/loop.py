@@ -17,11 +17,11 @@ from jaxmarl_lite.envs import registry
 from jaxmarl_lite.envs.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate
-from jaxmarl_lite.train.compilation import Stopwatch, enable_cache
-from jaxmarl_lite.train.evaluate import evaluate, summarise
-from jaxmarl_lite.train.folder import TIMING, Row, RunFolder
-from jaxmarl_lite.train.machine import machine, versions
-from jaxmarl_lite.train.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
+from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
+from jaxmarl_lite.training.evaluate import evaluate, summarise
+from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
+from jaxmarl_lite.training.machine import machine, versions
+from jaxmarl_lite.training.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
 
 
 class Progress(NamedTuple):

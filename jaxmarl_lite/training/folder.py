@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxmarl_lite.core.env import Key, Tree
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.train import checkpoint
+from jaxmarl_lite.training import checkpoint
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"

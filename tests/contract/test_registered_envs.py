@@ -1,0 +1,74 @@
+import jax
+import numpy as np
+import pytest
+
+from jaxmarl_lite.envs.contract import check_env
+from jaxmarl_lite.envs.registry import envs, make
+
+PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
+NEEDED = {"matrix/game": {"payoff": PAYOFF}}
+
+VARIANTS = [
+    ("mpe/simple_spread", {"continuous": True}),
+    ("matrix/climbing", {"observation": "last_action"}),
+    ("matrix/game", {"payoff": PAYOFF, "observation": "last_action", "horizon": 1}),
+    ("grid/navigation", {"num_agents": 1, "size": 2, "random_starts": True}),
+    (
+        "grid/navigation",
+        {"walls": ("#....", *["....."] * 4), "random_starts": True, "random_goals": True, "stay": True, "horizon": 9},
+    ),
+]
+
+
+def name_of(case):
+    return (
+        case if isinstance(case, str) else ",".join(f"{k}={v}" for k, v in case.items() if k not in ("payoff", "walls"))
+    )
+
+
+@pytest.mark.parametrize("name", envs())
+def test_every_registered_environment_keeps_the_contract(name):
+    check_env(make(name, **NEEDED.get(name, {})))
+
+
+@pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=name_of)
+def test_every_variant_keeps_the_contract(name, settings):
+    check_env(make(name, **settings), num_envs=3, seed=1)
+
+
+# The lengths that the tables in the docstrings add up to.
+@pytest.mark.parametrize("num_agents", [1, 2, 5])
+@pytest.mark.parametrize("landmarks", [1, 3])
+def test_sizes_of_spread_are_those_of_its_table(num_agents, landmarks):
+    spec = make("mpe/simple_spread", num_agents=num_agents, num_landmarks=landmarks).spec
+    others = 2 * (num_agents - 1)
+    assert spec.obs_sizes == (2 + 2 + 2 * landmarks + others + others,) * num_agents
+    assert spec.state_size == 4 * num_agents + 2 * landmarks
+
+
+def test_size_of_spread_is_18_for_three_agents():
+    assert make("mpe/simple_spread").spec.obs_sizes == (18, 18, 18)
+
+
+@pytest.mark.parametrize("num_agents", [1, 2, 5])
+def test_sizes_of_navigation_are_those_of_its_table(num_agents):
+    spec = make("grid/navigation", num_agents=num_agents).spec
+    assert spec.obs_sizes == (2 + 2 * (num_agents - 1) + 2,) * num_agents
+    assert spec.state_size == 4 * num_agents
+
+
+@pytest.mark.parametrize(("observation", "size"), [("constant", 1), ("last_action", 2 + 3 + 2)])
+def test_sizes_of_matrix_games_are_those_of_their_table(observation, size):
+    spec = make("matrix/game", payoff=PAYOFF, observation=observation).spec
+    assert (spec.obs_sizes, spec.state_size) == ((size,) * 3, size)
+
+
+@pytest.mark.parametrize("random", [False, True])
+def test_observations_of_navigation_stay_in_their_range(random):
+    env = make("grid/navigation", num_agents=3, random_starts=random, random_goals=random)
+    state, ts = env.reset(jax.random.key(0))
+    step = jax.jit(env.step)
+    for t in range(20):
+        assert (np.asarray(ts.obs) >= 0.0).all()
+        assert (np.asarray(ts.obs) <= 1.0).all()
+        state, ts = step(jax.random.key(t), state, jax.random.randint(jax.random.key(t), (3,), 0, 4))

@@ -1,0 +1,49 @@
+"""IPPO as it is shipped, only with fewer environments, solves games whose solution is known."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxmarl_lite.envs.registry import make
+from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.training.evaluate import evaluate
+from jaxmarl_lite.training.load import load_run
+from jaxmarl_lite.training.loop import train
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def summary_of(name, **settings):
+    learner = make_learner("ippo", num_envs=32)
+    env = make(name, **settings)
+    return train(learner, env, jax.random.key(1), steps=8e4, seeds=2, blocks=2, eval_episodes=16).summary
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "best"),
+    [
+        ("matrix/prisoners_dilemma", {}, 25.0),  # both defect, the only equilibrium: 1 in each of 25 rounds
+        ("matrix/penalty", {"k": 0.0}, 250.0),  # both find one of the two best cells: 10 in each of 25 rounds
+    ],
+)
+def test_a_game_with_a_known_solution_is_solved(name, settings, best):
+    figures = summary_of(name, **settings)["eval"]
+    np.testing.assert_allclose(figures["return_per_agent"], best)
+    assert figures["return_sum_min"] == figures["return_sum_max"] == pytest.approx(2 * best)
+
+
+def test_a_team_walks_the_shortest_way_in_every_episode_of_every_seed(solved_run):
+    run = load_run(solved_run)
+    play = jax.jit(jax.vmap(lambda params, key: evaluate(run.policy, params, run.env, key, episodes=16)))
+    played = play(run.params, jax.random.split(jax.random.key(0), run.seeds))
+    np.testing.assert_allclose(played.episode_return, 8.65, rtol=1e-5)
+    np.testing.assert_array_equal(played.length, 4)
+
+
+def test_in_a_zero_sum_game_the_average_over_time_is_near_the_equilibrium():
+    summary = summary_of("matrix/matching_pennies")
+    average = np.asarray(summary["policy_time_average"])
+    assert average.shape == (2, 2, 2)
+    np.testing.assert_allclose(average.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(average, 0.5, atol=0.2)
+    assert summary["eval"]["return_sum"] == 0
