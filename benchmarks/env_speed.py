@@ -25,7 +25,7 @@ import jaxmarl
 
 import jaxmarl_lite as jml
 from jaxmarl_lite.bench.stepping import random_play
-from jaxmarl_lite.envs.actions import random_action
+from jaxmarl_lite.environments.actions import random_action
 from jaxmarl_lite.training.machine import machine
 
 

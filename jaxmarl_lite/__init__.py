@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from jaxmarl_lite.core.env import Env, TimeStep
     from jaxmarl_lite.core.errors import RunError, SettingError
     from jaxmarl_lite.core.spec import Spec
-    from jaxmarl_lite.envs.contract import check_env
-    from jaxmarl_lite.envs.registry import envs, make, register
-    from jaxmarl_lite.envs.vectorize import VecEnv, vectorize
+    from jaxmarl_lite.environments.contract import check_env
+    from jaxmarl_lite.environments.registry import envs, make, register
+    from jaxmarl_lite.environments.vectorize import VecEnv, vectorize
     from jaxmarl_lite.learners.learner import Learner, Policy
     from jaxmarl_lite.learners.presets import algos, make_learner
     from jaxmarl_lite.learners.replicate import replicate
@@ -30,19 +30,19 @@ _HOMES = {
     "SettingError": "core.errors",
     "Spec": "core.spec",
     "TimeStep": "core.env",
-    "VecEnv": "envs.vectorize",
+    "VecEnv": "environments.vectorize",
     "algos": "learners.presets",
-    "check_env": "envs.contract",
-    "envs": "envs.registry",
+    "check_env": "environments.contract",
+    "envs": "environments.registry",
     "evaluate": "training.evaluate",
     "load": "training.load",
-    "make": "envs.registry",
+    "make": "environments.registry",
     "make_learner": "learners.presets",
-    "register": "envs.registry",
+    "register": "environments.registry",
     "replicate": "learners.replicate",
     "resume": "training.loop",
     "train": "training.loop",
-    "vectorize": "envs.vectorize",
+    "vectorize": "environments.vectorize",
 }
 
 __all__ = [

@@ -16,7 +16,7 @@ from flax import struct
 from jaxmarl_lite.cli.main import main
 from jaxmarl_lite.core.env import TimeStep
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs import registry
+from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.training.loop import train
 

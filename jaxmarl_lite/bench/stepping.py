@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Env, Key
 from jaxmarl_lite.core.settings import require_int
-from jaxmarl_lite.envs.actions import random_action
-from jaxmarl_lite.envs.vectorize import VecEnv, vectorize
+from jaxmarl_lite.environments.actions import random_action
+from jaxmarl_lite.environments.vectorize import VecEnv, vectorize
 from jaxmarl_lite.training.compilation import Stopwatch
 
 

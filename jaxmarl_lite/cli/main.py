@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
+import jaxmarl_lite
 from jaxmarl_lite.cli import console, options
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
@@ -40,6 +39,9 @@ def main(args: list[str] | None = None) -> int:
     if not args or args[0] in ("-h", "--help"):
         console.stdout.print(OVERVIEW, highlight=False, markup=False, soft_wrap=True)
         return 0
+    if args[0] == "--version":
+        console.stdout.print(f"jaxmarl-lite {jaxmarl_lite.__version__}", highlight=False)
+        return 0
     try:
         require_known("command", args[0], COMMANDS)
         COMMANDS[args[0]](args[1:])
@@ -60,14 +62,16 @@ def main(args: list[str] | None = None) -> int:
 
 def train(args: list[str]) -> None:
     """Train ALGO ENV."""
-    names = [*args[:2], None, None][:2]
-    algo, env_name = (None if name is None or name.startswith("-") else name for name in names)
+    from jaxmarl_lite.learners.presets import algos
+
+    at = next((place for place, word in enumerate(args) if word in algos()), 0)
+    algo, env_name = (word if word and word[0] != "-" else None for word in [*args[at : at + 2], "", ""][:2])
     command = options.train_command(algo or options.DEFAULT_ALGO, env_name or options.DEFAULT_ENV)
     given = options.parse(command, args, "jaxmarl-lite train")
 
     import jax
 
-    from jaxmarl_lite.envs.registry import make
+    from jaxmarl_lite.environments.registry import make
     from jaxmarl_lite.training import loop
 
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
@@ -127,9 +131,10 @@ def render(args: list[str]) -> None:
     import jax
 
     from jaxmarl_lite.training.load import load
-    from jaxmarl_lite.view.animate import play_episode, write_gif
+    from jaxmarl_lite.view.animate import check_drawable, play_episode, write_gif
 
     policy = load(given.run, seed=given.seed, greedy=not given.sample)
+    check_drawable(policy.env, given.out)
     keys = jax.random.split(jax.random.key(given.key), given.episodes)
     write_gif(policy.env, [play_episode(policy.env, policy, key) for key in keys], given.out)
     console.say(f"wrote {given.out}")
@@ -146,7 +151,7 @@ def bench(args: list[str]) -> None:
     given = options.parse(command, args[1:], "jaxmarl-lite bench env")
 
     from jaxmarl_lite.bench.stepping import measure_stepping
-    from jaxmarl_lite.envs.registry import make
+    from jaxmarl_lite.environments.registry import make
     from jaxmarl_lite.training.machine import machine
 
     env = make(given.env_name, **options.chosen_settings(given.env))
@@ -162,17 +167,17 @@ def list_names(args: list[str]) -> None:
     """List [all|envs|algos]."""
     given = options.parse(options.List, args, "jaxmarl-lite list")
 
-    from jaxmarl_lite.envs.registry import constructor_of, envs
+    from jaxmarl_lite.environments.registry import constructor_of, envs
     from jaxmarl_lite.learners.presets import SUMMARIES, algos
 
-    table = Table(show_header=False, box=None)
+    lines = {}
     if given.what in ("all", "envs"):
-        for name in envs():
-            table.add_row(name, _first_line(constructor_of(name)))
+        lines |= {name: _first_line(constructor_of(name)) for name in envs()}
     if given.what in ("all", "algos"):
-        for name in algos():
-            table.add_row(name, SUMMARIES[name])
-    console.stdout.print(table, soft_wrap=True)
+        lines |= {name: SUMMARIES[name] for name in algos()}
+    width = max(map(len, lines))
+    for name, text in lines.items():
+        console.stdout.print(f"{name:{width}}  {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from jaxmarl_lite.envs.registry import constructor_of
+from jaxmarl_lite.environments.registry import constructor_of
 from jaxmarl_lite.learners.presets import preset
 from jaxmarl_lite.training.plan import Plan
 

@@ -27,7 +27,7 @@ def require_number(
     if isinstance(value, int | float) and not isinstance(value, bool):
         is_allowed = math.isfinite(value) and low <= value <= high and value > above
     else:
-        is_allowed = not isinstance(value, bool | str | None)
+        is_allowed = not isinstance(value, bool | str | list | tuple | dict | None)
     if not is_allowed:
         raise SettingError(f"{name}={value!r} is not allowed: it must be {_range(low, high, above)}.")
 
@@ -50,8 +50,9 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
     if name in known:
         return
     tails = {k: k.rsplit("/", 1)[-1] for k in known}
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    near += [k for k in known if k not in near and difflib.get_close_matches(str(name), [tails[k]], cutoff=0.6)]
+    words = {k: [tail, *tail.split("_")] for k, tail in tails.items()}
+    near = [k for k in known if difflib.get_close_matches(str(name).rsplit("/", 1)[-1], words[k], cutoff=0.75)]
+    near += [k for k in difflib.get_close_matches(str(name), known, n=3, cutoff=0.5) if k not in near]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
     raise SettingError(f"unknown {kind} {name!r}; {hint}")
 
@@ -62,4 +63,6 @@ def _range(low: float, high: float, above: float) -> str:
         return f"{bound} and at most {high:g}" if math.isfinite(high) else bound
     if math.isfinite(low) and math.isfinite(high):
         return f"a number from {low:g} to {high:g}"
+    if math.isfinite(high):
+        return f"a finite number of at most {high:g}"
     return f"a finite number of at least {low:g}" if math.isfinite(low) else "a finite number"

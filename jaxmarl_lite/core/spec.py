@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jaxmarl_lite.core.errors import SettingError
+from jaxmarl_lite.core.settings import require_choice, require_int
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class Spec:
                 f"agents, obs_sizes and action_sizes must have one entry per agent, not "
                 f"{len(self.agents)}, {len(self.obs_sizes)} and {len(self.action_sizes)}."
             )
+        require_choice("action_kind", self.action_kind, ("discrete", "continuous"))
+        require_int("horizon", self.horizon)
+        require_int("state_size", self.state_size, low=0)
+        for name, low in (("obs_sizes", 0), ("action_sizes", 1)):
+            for size in getattr(self, name):
+                require_int(name, size, low=low)
         if not self.groups:
             object.__setattr__(self, "groups", _alike(self.obs_sizes, self.action_sizes))
         if sorted(agent for group in self.groups for agent in group) != list(range(self.num_agents)):

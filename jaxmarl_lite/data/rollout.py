@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Key, TimeStep, Tree
-from jaxmarl_lite.envs.vectorize import VecEnv
+from jaxmarl_lite.environments.vectorize import VecEnv
 
 
 class Actors(NamedTuple):

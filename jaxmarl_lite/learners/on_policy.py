@@ -13,7 +13,7 @@ from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import when_any
 from jaxmarl_lite.data.rollout import Actors, Transition, rollout, start
-from jaxmarl_lite.envs.vectorize import vectorize
+from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.hyper import Hyper, hyper_leaves
 from jaxmarl_lite.learners.learner import Learner, Policy
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
@@ -218,7 +218,9 @@ def _loss(
     log_prob = choice.log_prob(batch.action)
     advantage = batch.advantage
     if settings.standardise_advantages:
-        advantage = masked_standardise(advantage, weight)
+        # Agents with parameters of their own have nothing in common, not even a scale of advantages.
+        own_scale = settings.sharing == "independent"
+        advantage = masked_standardise(advantage, weight, axis=(0, 1) if own_scale else None)
     _, value = _value(settings, nets, params.critic, memory.critic, batch.ts, batch.restart)
     terms = {
         "policy_loss": ppo_clip(log_prob, batch.log_prob, advantage, hyper["clip"]),
@@ -250,7 +252,7 @@ def _learn(
         part = jax.tree.map(lambda x: x[:, chosen], batch)
         grads, metrics = gradient(params, jax.tree.map(lambda x: x[chosen], memory), part)
         updates, opt_state = optimiser.update(grads, opt_state, params)
-        metrics["grad_norm"] = optax.global_norm(grads)
+        metrics["grad_norm"] = optax.tree.norm(grads)
         return (optax.apply_updates(params, updates), opt_state), metrics
 
     def epoch(learnt, key):

@@ -41,7 +41,7 @@ class OnPolicySettings:
     max_grad_norm: float = 0.5
     """norm to which gradients are cut: of the whole team if parameters are shared, else of each agent"""
     standardise_advantages: bool = True
-    """bring the advantages of each minibatch to mean 0 and deviation 1"""
+    """bring the advantages of each minibatch to mean 0 and deviation 1: of the team, or of each independent agent"""
     normalise_values: bool = True
     """let the critic work in units of the returns' running mean and deviation (Yu et al. 2022, arXiv:2103.01955)"""
     critic: Literal["local", "joint"] = "local"

@@ -11,6 +11,7 @@ Axis = int | tuple[int, ...] | None
 
 def masked_mean(x: Array, weight: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Return the mean of x [...] over `axis`, weighted by `weight` of the same shape; 0 where all weights are 0."""
+    x = jnp.where(weight > 0, x, 0.0)  # what weighs nothing may be anything, even NaN
     weight = weight.astype(x.dtype)
     total = jnp.sum(weight, axis, keepdims=keepdims)
     return jnp.sum(x * weight, axis, keepdims=keepdims) / jnp.maximum(total, 1e-8)
@@ -33,12 +34,17 @@ class Moments(NamedTuple):
     @staticmethod
     def start(shape: tuple[int, ...]) -> "Moments":
         """Return the moments of nothing yet: `deviation` is 1 and `centre` 0."""
-        return Moments(jnp.zeros(shape), jnp.zeros(shape), jnp.zeros(()))
+        return Moments(*(jnp.zeros(shape) for _ in Moments._fields))
 
     def update(self, x: Array, weight: Array, axis: tuple[int, ...], decay: float) -> "Moments":
-        """Take in x, weighted by `weight` and averaged over `axis`: m <- decay m + (1 - decay) mean(x)."""
+        """Take in x, weighted by `weight` and averaged over `axis`: m <- decay m + (1 - decay) mean(x).
+
+        Where all of x weighs nothing, nothing changes.
+        """
+        seen = jnp.any(weight > 0, axis)
+        rate = jnp.where(seen, 1.0 - decay, 0.0)
         batch = (masked_mean(x, weight, axis), masked_mean(jnp.square(x), weight, axis), jnp.ones(()))
-        return Moments(*(decay * old + (1.0 - decay) * new for old, new in zip(self, batch, strict=True)))
+        return Moments(*(old + rate * (new - old) for old, new in zip(self, batch, strict=True)))
 
     @property
     def centre(self) -> Array:

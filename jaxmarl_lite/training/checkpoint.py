@@ -84,7 +84,7 @@ def write_text(path: Path, text: str) -> None:
 def _load(path: Path, block: int, like: Tree, key: Key) -> Tree:
     try:
         manifest = json.loads((path / _MANIFEST).read_text())
-        stated, expected_block = manifest["files"], manifest["block"]
+        stated, expected_block = dict(manifest["files"]), manifest["block"]
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"checkpoint {path} is damaged or only half written: {_MANIFEST} cannot be read.") from None
     if manifest.get("format") != FORMAT or expected_block != block:
@@ -117,11 +117,14 @@ def _is_key(leaf: Any) -> bool:
 
 def _to_arrays(state: Tree) -> dict[str, np.ndarray]:
     named, _ = _named_leaves(state)
-    return {name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf) for name, leaf in named.items()}
+    arrays = {name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf) for name, leaf in named.items()}
+    return {name: array for name, array in arrays.items() if array.size}  # orbax writes no empty ones
 
 
 def _from_arrays(path: Path, arrays: dict[str, np.ndarray], like: Tree, key_impl: Any) -> Tree:
     named, structure = _named_leaves(like)
+    empty = {name: np.zeros(leaf.shape, leaf.dtype) for name, leaf in named.items() if leaf.size == 0}
+    arrays = {**empty, **arrays}
     if named.keys() != arrays.keys():
         odd = sorted(named.keys() ^ arrays.keys())[0]
         raise RunError(f"checkpoint {path} is of another learner or environment: {odd} is in one and not in the other.")

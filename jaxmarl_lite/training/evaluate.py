@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 from jaxmarl_lite.core.env import Array, Env, Key, Tree
-from jaxmarl_lite.envs.vectorize import vectorize
+from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.learner import Policy
 
 

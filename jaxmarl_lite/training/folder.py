@@ -97,6 +97,14 @@ class RunFolder:
         """Return the last sound checkpoint's block and state; see `checkpoint.load_latest`."""
         return checkpoint.load_latest(self.path / CHECKPOINTS, like, key)
 
+    def summary(self, env_steps: int) -> Row | None:
+        """Return the result of a run of this length, or None if it was not written."""
+        try:
+            summary = json.loads((self.path / SUMMARY).read_text())
+        except (OSError, ValueError):
+            return None
+        return summary if isinstance(summary, dict) and summary.get("env_steps") == env_steps else None
+
     def write_summary(self, summary: Row) -> None:
         """Write the run's result."""
         checkpoint.write_text(self.path / SUMMARY, _to_json(summary, indent=2))

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ import numpy as np
 
 from jaxmarl_lite.core.env import Env, Key, Tree
 from jaxmarl_lite.core.errors import RunError
-from jaxmarl_lite.envs import registry
-from jaxmarl_lite.envs.contract import check_shapes
+from jaxmarl_lite.environments import registry
+from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
@@ -118,12 +118,14 @@ def _run(
     learning, evaluating = jax.random.split(key)
     many = replicate(learner, plan.seeds)
     first, state = _begin(many, env, learning, folder, watch)
+    steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
+    if folder and first == cut.blocks and (summary := folder.summary(cut.blocks * steps_per_block)):
+        return Result(state, folder.rows(), summary)
     run_block = watch.compiled(
         partial(_block, many, cut.updates_per_block), state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,)
     )
     test = watch.compiled(partial(_test, learner, plan), state, env, evaluating)
 
-    steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
     rows, timings = (folder.rows(), folder.rows(TIMING)) if folder else ([], [])
     for block in range(first + 1, cut.blocks + 1):
         begin = time.perf_counter()
@@ -133,6 +135,7 @@ def _run(
         metrics = jax.device_get(metrics)
         _require_finite(metrics, block, folder)
         tested = summarise(jax.device_get(test(state, env, jax.random.fold_in(evaluating, block))))
+        _require_finite({"eval_return_sum": tested["return_sum_per_seed"]}, block, folder)
         new = _rows(block, block * steps_per_block, metrics, tested)
         if folder:
             folder.record(new, timing)
@@ -188,7 +191,7 @@ def _test(learner: Learner, plan: Plan, state: Tree, env: Env, key: Key):
     return jax.vmap(lambda params, key: play(params, env, key))(learner.params(state), keys)
 
 
-def _require_finite(metrics: dict[str, np.ndarray], block: int, folder: RunFolder | None) -> None:
+def _require_finite(metrics: Mapping[str, Any], block: int, folder: RunFolder | None) -> None:
     for name, values in metrics.items():
         for seed, value in enumerate(np.asarray(values)):
             if not np.isfinite(value).all():

@@ -12,7 +12,7 @@ import numpy as np
 from jaxmarl_lite.core.env import Env, Key
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_number
-from jaxmarl_lite.envs import registry
+from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.presets import make_learner, preset
 
@@ -47,6 +47,11 @@ class Schedule:
 
     updates_per_block: int
     blocks: int
+
+    def __post_init__(self) -> None:
+        """Raise SettingError on a value that is not allowed."""
+        require_int("updates_per_block", self.updates_per_block)
+        require_int("blocks", self.blocks)
 
     @property
     def updates(self) -> int:
@@ -101,15 +106,16 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
     the config is not one.
     """
     try:
-        name, settings = config["algo"], config["learner"]
-        env_name, env_settings = config["env"], config["env_settings"]
+        name, settings = config["algo"], dict(config["learner"])
+        tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
+        learner = make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
+        env = registry.make(config["env"], **config["env_settings"])
         key = jax.random.wrap_key_data(jnp.asarray(config["key"]["data"], jnp.uint32), impl=config["key"]["impl"])
-        plan, cut = Plan(**config["plan"]), Schedule(**config["schedule"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"config.json is not that of a run ({error}).") from None
-    tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
-    learner = make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
-    return learner, registry.make(env_name, **env_settings), key, plan, cut
+        return learner, env, key, Plan(**config["plan"]), Schedule(**config["schedule"])
+    except SettingError:
+        raise
+    except Exception as error:  # whatever a spoilt file makes of it
+        raise RunError(f"config.json is not that of a run ({type(error).__name__}: {error}).") from None
 
 
 def _plain(value: Any) -> Any:

@@ -29,20 +29,27 @@ def play_episode(env: Env, policy: Any, key: Key) -> list[Frame]:
     return frames
 
 
+def check_drawable(env: Env, path: Path) -> None:
+    """Raise SettingError if `env` has no `draw` or `path` cannot be that of a GIF."""
+    if not hasattr(env, "draw"):
+        raise SettingError(f"{type(env).__name__} cannot be rendered: it has no method draw(axes, state, step).")
+    if path.suffix.lower() != ".gif":
+        raise SettingError(f"out={str(path)!r} is not allowed: it must end in .gif.")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise SettingError(f"out={str(path)!r} is not allowed: {path.parent} is a file.")
+
+
 def write_gif(env: Env, episodes: list[list[Frame]], path: Path, *, frames_per_second: float = 8.0) -> None:
     """Draw episodes, one after another, with the environment's own `draw` into a GIF.
 
     Raises SettingError if `path` does not end in .gif or the environment cannot be drawn, RunError if matplotlib is
     not installed.
     """
-    from PIL import Image
-
-    draw = getattr(env, "draw", None)
-    if draw is None:
-        raise SettingError(f"{type(env).__name__} cannot be rendered: it has no method draw(axes, state, step).")
-    if path.suffix.lower() != ".gif":
-        raise SettingError(f"out={str(path)!r} is not allowed: it must end in .gif.")
+    check_drawable(env, path)
+    draw = env.draw  # type: ignore[attr-defined]
     figure, axes = new_figure(4.0, 4.0)
+    from PIL import Image  # as much part of the extra as matplotlib, which has just been found
+
     pictures, durations = [], []
     for episode in episodes:
         for number, (state, ts) in enumerate(episode):

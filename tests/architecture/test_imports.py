@@ -12,18 +12,18 @@ import jaxmarl_lite
 PACKAGE = Path(jaxmarl_lite.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# core <- ops <- envs, nn, data <- learners <- train <- view, bench <- cli
+# core <- ops <- environments, nn, data <- learners <- training <- view, bench <- cli
 BELOW = {
     "core": set(),
     "ops": {"core"},
-    "envs": {"core", "ops"},
+    "environments": {"core", "ops"},
     "nn": {"core", "ops"},
-    "data": {"core", "ops", "envs"},
-    "learners": {"core", "ops", "envs", "nn", "data"},
-    "train": {"core", "ops", "envs", "nn", "data", "learners"},
-    "view": {"core", "ops", "envs", "nn", "data", "learners", "train"},
-    "bench": {"core", "ops", "envs", "nn", "data", "learners", "train"},
-    "cli": {"core", "ops", "envs", "nn", "data", "learners", "train", "view", "bench"},
+    "data": {"core", "ops", "environments"},
+    "learners": {"core", "ops", "environments", "nn", "data"},
+    "training": {"core", "ops", "environments", "nn", "data", "learners"},
+    "view": {"core", "ops", "environments", "nn", "data", "learners", "training"},
+    "bench": {"core", "ops", "environments", "nn", "data", "learners", "training"},
+    "cli": {"core", "ops", "environments", "nn", "data", "learners", "training", "view", "bench"},
     "__main__": {"cli"},
 }
 
@@ -94,10 +94,12 @@ def test_the_package_itself_is_imported_for_its_version_only(path):
 def test_ops_know_neither_networks_nor_environments(path):
     roots = {name.split(".")[0] for name in imported_by(path)}
     assert not roots & {"flax", "optax", "distrax"}
-    assert not any(name.startswith(("jaxmarl_lite.envs", "jaxmarl_lite.nn")) for name in imported_by(path))
+    assert not any(name.startswith(("jaxmarl_lite.environments", "jaxmarl_lite.nn")) for name in imported_by(path))
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if part_of(p) in ("core", "ops", "envs", "nn", "data")], ids=label)
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if part_of(p) in ("core", "ops", "environments", "nn", "data")], ids=label
+)
 def test_lower_parts_need_no_library_of_the_upper(path):
     roots = {name.split(".")[0] for name in imported_by(path)}
     assert not roots & {"optax", "orbax", "tyro", "rich", "distrax"}

@@ -75,7 +75,7 @@ print([name for name in names if isinstance(getattr(jml, name), types.ModuleType
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import jaxmarl_lite.cli.main, jaxmarl_lite.training.load, jaxmarl_lite.envs.contract"]
+    "before", ["", "import jaxmarl_lite.cli.main, jaxmarl_lite.training.load, jaxmarl_lite.environments.contract"]
 )
 def test_public_names_are_never_hidden_by_subpackages_of_the_same_name(before):
     done = subprocess.run([sys.executable, "-c", before + ASK_TWICE], capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxmarl_lite.cli.options import chosen_settings, env_command, parse, train_command
-from jaxmarl_lite.envs import registry
+from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.presets import PRESETS, algos, make_learner
 from jaxmarl_lite.learners.replicate import replicate
 from jaxmarl_lite.training.folder import RunFolder

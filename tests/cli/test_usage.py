@@ -48,7 +48,7 @@ def test_the_overview_names_every_command(cli, words):
         (["train", "ipo", "grid/navigation"], ["unknown algorithm 'ipo'", "did you mean ippo or mappo?"]),
         (["train", "zzz", "grid/navigation"], ["unknown algorithm 'zzz'", "known are ippo, mappo"]),
         (["train", "ippo", "grid/navigatoin"], ["'grid/navigatoin'", "did you mean grid/navigation?"]),
-        (["train", "ippo", "spread"], ["unknown environment 'spread'", "did you mean mpe/simple_spread?"]),
+        (["train", "ippo", "spread"], ["unknown environment 'spread'", "did you mean", "mpe/simple_spread"]),
         (["train", "ippo"], ["ENV"]),
         (["train"], ["ALGO"]),
         (["bench", "envs"], ["unknown benchmark 'envs'", "did you mean env?"]),

@@ -12,7 +12,7 @@ from flax import struct
 from jaxmarl_lite.core.env import TimeStep
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.contract import check_env, check_shapes
+from jaxmarl_lite.environments.contract import check_env, check_shapes
 
 HORIZON = 3
 SPEC = Spec(("a", "b"), (2, 2), (3, 2), state_size=1, horizon=HORIZON)

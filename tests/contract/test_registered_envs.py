@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxmarl_lite.envs.contract import check_env
-from jaxmarl_lite.envs.registry import envs, make
+from jaxmarl_lite.environments.contract import check_env
+from jaxmarl_lite.environments.registry import envs, make
 
 PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}

@@ -4,7 +4,7 @@ import pytest
 from jaxmarl_lite.core.env import Env, TimeStep
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.mpe.simple_spread import SimpleSpread
+from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 
 
 def spec(**changes):

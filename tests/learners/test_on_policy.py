@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.envs.registry import make
+from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners import on_policy
 from jaxmarl_lite.learners.presets import make_learner
 

@@ -4,19 +4,17 @@ import jax
 import numpy as np
 import pytest
 
-from jaxmarl_lite.envs.registry import make
+from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.training.evaluate import evaluate
 from jaxmarl_lite.training.load import load_run
 from jaxmarl_lite.training.loop import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def summary_of(name, **settings):
     learner = make_learner("ippo", num_envs=32)
     env = make(name, **settings)
-    return train(learner, env, jax.random.key(1), steps=8e4, seeds=2, blocks=2, eval_episodes=16).summary
+    return train(learner, env, jax.random.key(1), steps=6e4, seeds=2, blocks=2, eval_episodes=16).summary
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.envs.mpe.simple_spread import HORIZON, SimpleSpread, SpreadState
+from jaxmarl_lite.environments.mpe.simple_spread import HORIZON, SimpleSpread, SpreadState
 
 simple_spread_v3 = pytest.importorskip("mpe2.simple_spread_v3")
 

@@ -7,7 +7,7 @@ from flax import struct
 
 from jaxmarl_lite.core.env import TimeStep
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.registry import make
+from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners.learner import Policy
 from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.training.evaluate import Episodes, evaluate, summarise

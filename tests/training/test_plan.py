@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.envs import registry
-from jaxmarl_lite.envs.matrix.game import MatrixGame
+from jaxmarl_lite.environments import registry
+from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.training.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
 

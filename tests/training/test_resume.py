@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.envs.registry import make
+from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.training import checkpoint
 from jaxmarl_lite.training.folder import CHECKPOINTS, CONFIG, METRICS, TIMING, RunFolder

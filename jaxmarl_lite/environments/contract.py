@@ -1,5 +1,6 @@
 """What an environment promises, checked."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,8 +10,8 @@ import numpy as np
 from jaxmarl_lite.core.env import Env, TimeStep, Tree
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.actions import random_legal_action
-from jaxmarl_lite.envs.vectorize import vectorize
+from jaxmarl_lite.environments.actions import random_legal_action
+from jaxmarl_lite.environments.vectorize import vectorize
 
 
 def check_env(env: Env, *, num_envs: int = 4, seed: int = 0) -> None:
@@ -51,7 +52,9 @@ def check_shapes(env: Env) -> None:
     action_shape = (spec.num_agents,) if spec.is_discrete else (spec.num_agents, spec.num_actions)
     action = jax.ShapeDtypeStruct(action_shape, jnp.int32 if spec.is_discrete else jnp.float32)
     begun = _traced("reset", env.reset, key)
+    _check_pair("reset", begun)
     stepped = _traced("step", env.step, key, begun[0], action)
+    _check_pair("step", stepped)
     for name, (_, ts) in (("reset", begun), ("step", stepped)):
         for field, (shape, dtype) in _expected(spec).items():
             got = getattr(ts, field)
@@ -61,19 +64,22 @@ def check_shapes(env: Env) -> None:
             )
     before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), out[0]) for out in (begun, stepped))
     _check(before == after, f"step changes the state's shapes or dtypes from {before} to {after}")
+    _traced("stepping many of it", lambda env, key: _play(env, key, num_envs=2, steps=1), env, key)
 
 
-def _traced(name: str, function: Any, *args: Any) -> tuple[Tree, TimeStep]:
+def _traced(name: str, function: Callable[..., Any], *args: Any) -> Any:
     try:
-        out = jax.eval_shape(function, *args)
+        return jax.eval_shape(function, *args)
     except Exception as error:  # whatever somebody's environment raises
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SettingError(f"environment fails its contract: {name} cannot be traced by jit ({first_line})") from error
-    _check(
-        isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], TimeStep),
-        f"{name} must return (state, TimeStep)",
-    )
-    return out
+        raise SettingError(
+            f"environment fails its contract: {name} cannot be traced by jit and vmap ({first_line})."
+        ) from error
+
+
+def _check_pair(name: str, out: Any) -> None:
+    is_pair = isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], TimeStep)
+    _check(is_pair, f"{name} must return (state, TimeStep)")
 
 
 def _expected(spec: Spec) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -8,10 +8,10 @@ from typing import Any
 from jaxmarl_lite.core.env import Env
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
-from jaxmarl_lite.envs.grid.navigation import Navigation
-from jaxmarl_lite.envs.matrix.game import MatrixGame
-from jaxmarl_lite.envs.matrix.named import NAMED_GAMES
-from jaxmarl_lite.envs.mpe.simple_spread import SimpleSpread
+from jaxmarl_lite.environments.grid.navigation import Navigation
+from jaxmarl_lite.environments.matrix.game import MatrixGame
+from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
+from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 
 Constructor = Callable[..., Env]
 
@@ -23,8 +23,8 @@ _constructors: dict[str, Constructor] = {
     "grid/navigation": Navigation,
     "mpe/simple_spread": SimpleSpread,
 }
-# How each environment was made, so that a run can be written down; environments compare by identity.
-_origins: weakref.WeakKeyDictionary[Env, tuple[str, dict[str, Any]]] = weakref.WeakKeyDictionary()
+# How each environment that lives was made, by its id, so that a run can be written down.
+_origins: dict[int, tuple[str, dict[str, Any]]] = {}
 
 
 def envs() -> tuple[str, ...]:
@@ -65,10 +65,11 @@ def make(name: str, **settings: Any) -> Env:
         if is_required and setting not in settings:
             raise SettingError(f"{name} needs the setting {setting!r}.")
     env = constructor(**settings)
-    _origins[env] = (name, settings)
+    _origins[id(env)] = (name, settings)
+    weakref.finalize(env, _origins.pop, id(env), None)
     return env
 
 
 def origin(env: Env) -> tuple[str, dict[str, Any]] | None:
     """Return the name and settings that `make` made `env` from, or None if it was built otherwise."""
-    return _origins.get(env)
+    return _origins.get(id(env))

@@ -1,12 +1,12 @@
 import pytest
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.envs import registry
-from jaxmarl_lite.envs.grid.navigation import Navigation
-from jaxmarl_lite.envs.matrix.game import MatrixGame
-from jaxmarl_lite.envs.matrix.named import NAMED_GAMES
-from jaxmarl_lite.envs.mpe.simple_spread import SimpleSpread
-from jaxmarl_lite.envs.registry import envs, make, register
+from jaxmarl_lite.environments import registry
+from jaxmarl_lite.environments.grid.navigation import Navigation
+from jaxmarl_lite.environments.matrix.game import MatrixGame
+from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
+from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
+from jaxmarl_lite.environments.registry import envs, make, register
 
 
 @pytest.fixture

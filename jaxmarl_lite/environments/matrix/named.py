@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from jaxmarl_lite.core.settings import require_number
-from jaxmarl_lite.envs.matrix.game import MatrixGame, Observation
+from jaxmarl_lite.environments.matrix.game import MatrixGame, Observation
 
 Table = list[list[float]]
 

@@ -7,11 +7,11 @@ import pytest
 from flax import struct
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.envs.actions import random_action
-from jaxmarl_lite.envs.grid.navigation import Navigation
-from jaxmarl_lite.envs.matrix.named import NAMED_GAMES
-from jaxmarl_lite.envs.mpe.simple_spread import SimpleSpread
-from jaxmarl_lite.envs.vectorize import vectorize
+from jaxmarl_lite.environments.actions import random_action
+from jaxmarl_lite.environments.grid.navigation import Navigation
+from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
+from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
+from jaxmarl_lite.environments.vectorize import vectorize
 
 E = 6
 

@@ -1,5 +1,6 @@
 """Team navigation on a grid: every agent must stand on its own goal at the same time."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -87,6 +88,8 @@ class Navigation:
             object.__setattr__(self, "walls", _checked_walls(self.walls, self.size))
         self._place("starts", self.random_starts, quarter_turns=0)
         self._place("goals", self.random_goals, quarter_turns=1)
+        if self.starts is not None and self.starts == self.goals:
+            raise SettingError(f"starts={self.starts!r} is not allowed: every agent would begin on its goal.")
         free = len(self._free_cells())
         needed = self.num_agents * (self.random_starts + self.random_goals)
         fixed = set(self.starts or ()) | set(self.goals or ())
@@ -242,7 +245,7 @@ def _checked_places(
     name: str, given: Sequence[Sequence[int]], num: int, free: list[tuple[int, int]]
 ) -> tuple[tuple[int, int], ...]:
     try:
-        places = tuple((int(row), int(column)) for row, column in given)
+        places = tuple((operator.index(row), operator.index(column)) for row, column in given)
     except (TypeError, ValueError):
         places = ()
     if len(places) != num or len(set(places)) != num or not set(places) <= set(free):

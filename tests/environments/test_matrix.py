@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.envs.matrix.game import MatrixGame
-from jaxmarl_lite.envs.matrix.named import NAMED_GAMES
-from jaxmarl_lite.envs.registry import make
+from jaxmarl_lite.environments.matrix.game import MatrixGame
+from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
+from jaxmarl_lite.environments.registry import make
 
 KEY = 0
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.actions import random_action, random_legal_action
+from jaxmarl_lite.environments.actions import random_action, random_legal_action
 
 DRAWS = 20_000
 

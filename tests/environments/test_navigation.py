@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.envs.actions import random_action
-from jaxmarl_lite.envs.grid.navigation import Navigation
+from jaxmarl_lite.environments.actions import random_action
+from jaxmarl_lite.environments.grid.navigation import Navigation
 
 UP, DOWN, LEFT, RIGHT, STAY = range(5)
 MOVES = {UP: (-1, 0), DOWN: (1, 0), LEFT: (0, -1), RIGHT: (0, 1), STAY: (0, 0)}

@@ -10,7 +10,7 @@ from flax import struct
 from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.settings import require_bool, require_int, require_number
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.envs.mpe import world
+from jaxmarl_lite.environments.mpe import world
 
 AGENT_RADIUS = 0.15
 LANDMARK_RADIUS = 0.05

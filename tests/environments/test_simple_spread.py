@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.envs.actions import random_action
-from jaxmarl_lite.envs.mpe import world
-from jaxmarl_lite.envs.mpe.simple_spread import SimpleSpread, SpreadState
+from jaxmarl_lite.environments.actions import random_action
+from jaxmarl_lite.environments.mpe import world
+from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread, SpreadState
 
 KEY = 0
 
