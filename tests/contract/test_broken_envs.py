@@ -215,3 +215,20 @@ def test_shapes_are_checked_without_running_anything():
         return out
 
     check_shapes(Toy(spoil_step=spoil, spoil_reset=spoil))
+
+
+class Bare:
+    """Keeps the contract in all but one thing: it is no pytree."""
+
+    spec = SPEC
+
+    def reset(self, key):
+        return Toy().reset(key)
+
+    def step(self, key, state, action):
+        return Toy().step(key, state, action)
+
+
+def test_an_environment_that_is_no_pytree_is_refused_with_a_sentence():
+    with pytest.raises(SettingError, match="fails its contract: stepping many of it"):
+        check_env(Bare())

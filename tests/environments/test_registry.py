@@ -1,4 +1,9 @@
+from dataclasses import field
+from typing import Any
+
+import numpy as np
 import pytest
+from flax import struct
 
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments import registry
@@ -6,7 +11,7 @@ from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
-from jaxmarl_lite.environments.registry import envs, make, register
+from jaxmarl_lite.environments.registry import envs, make, origin, register
 
 
 @pytest.fixture
@@ -111,3 +116,14 @@ def test_a_name_is_registered_once():
     sentence = refusal(register, "grid/navigation", SimpleSpread)
     assert sentence == "environment 'grid/navigation' is already registered; choose another name."
     assert isinstance(make("grid/navigation"), Navigation)
+
+
+def test_an_environment_that_cannot_be_hashed_is_made_and_its_origin_kept(own_registry):
+    @struct.dataclass
+    class Heavy:
+        weights: Any = field(default_factory=lambda: np.ones(3))
+
+    register("test/heavy", Heavy)
+    env = make("test/heavy")
+    assert origin(env) == ("test/heavy", {})
+    assert origin(Heavy()) is None
