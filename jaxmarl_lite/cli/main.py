@@ -104,7 +104,7 @@ def evaluate(args: list[str]) -> None:
 
     import jax
 
-    from jaxmarl_lite.training.compilation import enable_cache
+    from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
     from jaxmarl_lite.training.evaluate import evaluate, summarise
     from jaxmarl_lite.training.load import load_run
 
@@ -115,7 +115,8 @@ def evaluate(args: list[str]) -> None:
         return evaluate(run.policy, params, run.env, key, episodes=given.episodes, greedy=not given.sample)
 
     keys = jax.random.split(jax.random.key(given.seed), run.seeds)
-    figures = summarise(jax.device_get(jax.jit(jax.vmap(play))(run.params, keys)))
+    program = Stopwatch().compiled(jax.vmap(play), run.params, keys)
+    figures = summarise(jax.device_get(program(run.params, keys)))
     if given.json:
         console.show_json(figures)
     else:
