@@ -1,0 +1,39 @@
+import jax
+import jax.numpy as jnp
+
+from jaxmarl_lite.training import compilation
+from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
+
+
+def test_the_stopwatch_adds_up_tracing_and_compiling_apart():
+    watch = Stopwatch()
+    program = watch.compiled(lambda x: x + 1.0, jnp.ones(3))
+    assert program(jnp.ones(3)).tolist() == [2.0, 2.0, 2.0]
+    first = (watch.trace_seconds, watch.compile_seconds)
+    assert min(first) > 0.0
+    watch.compiled(lambda x: x + 2.0, jnp.ones(3))
+    assert watch.trace_seconds > first[0]
+    assert watch.compile_seconds > first[1]
+
+
+def test_flags_of_the_user_overrule_ours(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    assert compilation._compiler_options() == {"xla_cpu_multi_thread_eigen": False}
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
+    assert compilation._compiler_options() == {}
+
+
+def test_other_devices_get_no_option_of_the_cpu(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert compilation._compiler_options() == {}
+
+
+def test_a_cache_that_was_chosen_is_kept(tmp_path):
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+        enable_cache()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
