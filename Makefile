@@ -18,7 +18,7 @@ train: install  ## train three agents to spread over three landmarks
 test: install  ## lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest
 
 clean:
