@@ -73,7 +73,7 @@ def _traced(name: str, function: Callable[..., Any], *args: Any) -> Any:
     except Exception as error:  # whatever somebody's environment raises
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SettingError(
-            f"environment fails its contract: {name} cannot be traced by jit and vmap ({first_line})."
+            f"environment fails its contract: {name} cannot be traced by jit ({first_line})."
         ) from error
 
 

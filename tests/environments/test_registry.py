@@ -68,7 +68,7 @@ def test_environments_built_by_hand_have_no_origin():
             "unknown setting of matrix/penalty 'num_agents'; known are horizon, k, observation.",
         ),
         ("matrix/game", {}, "matrix/game needs the setting 'payoff'."),
-        ("matrix/penalty", {"k": 1.0}, "k=1.0 is not allowed: it must be a finite number."),
+        ("matrix/penalty", {"k": 1.0}, "k=1.0 is not allowed: it must be a finite number of at most 0."),
         ("matrix/chicken", {"horizon": 0}, "horizon=0 is not allowed: it must be an integer of at least 1."),
         (
             "matrix/chicken",
