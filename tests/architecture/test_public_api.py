@@ -36,11 +36,11 @@ NAMES = {
 PARAMETERS = {
     ("core.spec", "Spec"): "agents obs_sizes action_sizes state_size horizon action_kind action_range groups",
     ("core.env", "TimeStep"): "obs state legal active reward terminated truncated",
-    ("envs.contract", "check_env"): "env * num_envs seed",
-    ("envs.registry", "envs"): "",
-    ("envs.registry", "make"): "name **settings",
-    ("envs.registry", "register"): "name constructor",
-    ("envs.vectorize", "vectorize"): "env num_envs",
+    ("environments.contract", "check_env"): "env * num_envs seed",
+    ("environments.registry", "envs"): "",
+    ("environments.registry", "make"): "name **settings",
+    ("environments.registry", "register"): "name constructor",
+    ("environments.vectorize", "vectorize"): "env num_envs",
 }
 
 
