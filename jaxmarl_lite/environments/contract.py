@@ -72,9 +72,7 @@ def _traced(name: str, function: Callable[..., Any], *args: Any) -> Any:
         return jax.eval_shape(function, *args)
     except Exception as error:  # whatever somebody's environment raises
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SettingError(
-            f"environment fails its contract: {name} cannot be traced by jit ({first_line})."
-        ) from error
+        raise SettingError(f"environment fails its contract: {name} cannot be traced by jit ({first_line}).") from error
 
 
 def _check_pair(name: str, out: Any) -> None:
