@@ -54,8 +54,10 @@ class EpisodeTotals(NamedTuple):
     """float32 [], their lengths, summed over episodes"""
 
 
-Act = Callable[[Tree, TimeStep, Array, Key], tuple[Array, Tree, Tree]]
-"""(carry, ts, restart, key) -> (action, carry, extras)"""
+Act = Callable[[Tree, TimeStep, Array, Tree], tuple[Array, Tree, Tree]]
+"""(carry, ts, restart, noise) -> (action, carry, extras)"""
+Draw = Callable[[Key], Tree]
+"""key -> the noise with which one environment's team acts once"""
 Look = Callable[[Tree, TimeStep], Tree]
 """(carry, successor) -> outlook"""
 
@@ -74,17 +76,27 @@ def start(venv: VecEnv, key: Key, carry: Tree) -> Actors:
 
 
 def rollout(
-    venv: VecEnv, actors: Actors, key: Key, length: int, act: Act, look: Look = lambda carry, successor: ()
+    venv: VecEnv,
+    actors: Actors,
+    key: Key,
+    length: int,
+    act: Act,
+    draw: Draw,
+    look: Look = lambda carry, successor: (),
 ) -> tuple[Actors, Transition, EpisodeTotals]:
     """Take `length` steps; returns (actors, transitions [T, E, ...], totals of the episodes that ended).
 
     What the caller does not use of the transitions is dead code to the compiler and is never stored.
     """
+    acting, moving = jax.random.split(key)
+    # All noise at once: drawing a few numbers costs as much as drawing many.
+    keys = jax.vmap(jax.random.split, in_axes=(0, None), out_axes=1)(venv.keys(acting), length)
+    noise = jax.vmap(jax.vmap(draw))(keys)
 
-    def step(actors: Actors, key: Key):
-        acting, moving = jax.random.split(key)
-        action, carry, extras = act(actors.carry, actors.ts, actors.restart, acting)
-        env_state, successor, ts = venv.step(moving, actors.env_state, action)
+    def step(actors: Actors, inputs: tuple[Tree, Key]):
+        noise, key = inputs
+        action, carry, extras = act(actors.carry, actors.ts, actors.restart, noise)
+        env_state, successor, ts = venv.step(key, actors.env_state, action)
         transition = Transition(actors.ts, actors.restart, action, successor, extras, look(carry, successor))
         done = successor.done
         returned = actors.episode_return + successor.reward
@@ -100,5 +112,5 @@ def rollout(
         )
         return actors, (transition, totals)
 
-    actors, (transitions, totals) = jax.lax.scan(step, actors, jax.random.split(key, length))
+    actors, (transitions, totals) = jax.lax.scan(step, actors, (noise, jax.random.split(moving, length)))
     return actors, transitions, jax.tree.map(lambda x: x.sum(0), totals)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from jaxmarl_lite.core.env import Array, Env, Key, Tree
+from jaxmarl_lite.core.shard import WHOLE, Shard
 from jaxmarl_lite.core.spec import Spec
 
 
@@ -13,13 +14,18 @@ class Policy(NamedTuple):
     carry: Callable[[int], Tree]
     """num_envs -> the memory at the start of an episode"""
     act: Callable[..., tuple[Array, Tree]]
-    """(params, carry, ts [E, ...], restart bool [E], key, greedy) -> (action, carry); `greedy` is static"""
+    """(params, carry, ts [E, ...], restart bool [E], keys [E], greedy) -> (action, carry); `greedy` is static"""
 
 
 class Settings(Protocol):
     """The hyper-parameters of a family: a frozen dataclass of plain values, validated on construction."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def num_envs(self) -> int:
+        """Environments stepped together, E."""
+        ...
 
     @property
     def steps_per_update(self) -> int:
@@ -31,6 +37,10 @@ class Settings(Protocol):
         ...
 
 
+Phase = Callable[[Tree, Env, Array, Shard], Tree]
+"""(what the phase before returned, env, progress, shard) -> what the next one takes"""
+
+
 class Learner(NamedTuple):
     """An algorithm as pure functions; its state is one pytree of arrays, so saving it is resuming."""
 
@@ -40,9 +50,18 @@ class Learner(NamedTuple):
     """raises SettingError if the learner cannot learn in environments of this spec"""
     init: Callable[[Key, Env], Tree]
     """(key, env) -> state"""
-    step: Callable[[Tree, Env, Array], tuple[Tree, dict[str, Tree]]]
-    """(state, env, progress) -> (state, metrics): collect, then learn; `progress` in [0, 1) drives the schedules"""
+    phases: dict[str, Phase]
+    """the parts of a step, in order: the first takes a state, the last returns (state, metrics)"""
     policy: Callable[[Spec], Policy]
     """spec -> how to act"""
     params: Callable[[Tree], Tree]
     """state -> what the policy needs"""
+    env_axes: Callable[[Tree], Tree]
+    """state -> for each leaf, which of its axes is that of the environments; -1: none, it belongs to all of them"""
+
+    def step(self, state: Tree, env: Env, progress: Array, shard: Shard = WHOLE) -> tuple[Tree, dict[str, Tree]]:
+        """Collect, then learn: returns (state, metrics). `progress` in [0, 1) drives the schedules."""
+        passed: Any = state
+        for phase in self.phases.values():
+            passed = phase(passed, env, progress, shard)
+        return passed

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.learners.learner import Learner, Phase
 
 
 def replicate(learner: Learner, seeds: int) -> Learner:
@@ -17,4 +17,12 @@ def replicate(learner: Learner, seeds: int) -> Learner:
             jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(seeds)), env
         )
 
-    return learner._replace(init=init, step=jax.vmap(learner.step, in_axes=(0, None, None)))
+    def each(phase: Phase) -> Phase:
+        return lambda passed, env, progress, shard: jax.vmap(lambda one: phase(one, env, progress, shard))(passed)
+
+    def env_axes(state):
+        one = jax.eval_shape(lambda state: jax.tree.map(lambda x: x[0], state), state)
+        return jax.tree.map(lambda axis: axis + 1 if axis >= 0 else axis, learner.env_axes(one))
+
+    phases = {name: each(phase) for name, phase in learner.phases.items()}
+    return learner._replace(init=init, phases=phases, env_axes=env_axes)

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen
 
 from jaxmarl_lite.core.env import Array, Key, Tree
@@ -21,40 +22,35 @@ class Net(NamedTuple):
     carry: Callable[[int], Tree]
     """num_envs -> the memory at the start of an episode, leaves [E, A, ...]; () when feed-forward"""
     apply: Callable[[Tree, Tree, Array, Array], tuple[Tree, Array]]
-    """(params, carry, x [T, E, A, I], restart bool [T, E]) -> (carry, y [T, E, A, ...]);
+    """(params, carry, x [I, E, T, A], restart bool [E, T]) -> (carry, y [Y, E, T, A]);
     memory is cleared before each step at which `restart` is set"""
 
 
 def feed_forward(module: linen.Module, input_size: int, num_agents: int, sharing: Sharing) -> Net:
-    """Give `module`, which maps [..., I] to [..., Y], to each of A agents.
+    """Give `module`, which maps columns [I, R] to [Y, R], to each of A agents.
 
     "shared": one set of parameters, and each agent's index is appended to its input, one-hot. "independent": one set
     of parameters per agent, in leaves with a leading axis A.
     """
     if sharing == "shared":
         return _memoryless(
-            init=lambda key: module.init(key, jnp.zeros(input_size + num_agents)),
-            apply=lambda params, x: _on_rows(module, params, with_agent_id(x)),
+            init=lambda key: module.init(key, jnp.zeros((input_size + num_agents, 1))),
+            apply=functools.partial(_on_columns, module, ids=np.eye(num_agents, dtype=np.float32)),
         )
-    each = jax.vmap(functools.partial(_on_rows, module), in_axes=(0, 2), out_axes=2)
     return _memoryless(
         init=lambda key: jax.vmap(module.init, in_axes=(0, None))(
-            jax.random.split(key, num_agents), jnp.zeros(input_size)
+            jax.random.split(key, num_agents), jnp.zeros((input_size, 1))
         ),
-        apply=each,
+        apply=jax.vmap(functools.partial(_on_columns, module), in_axes=(0, -1), out_axes=-1),
     )
 
 
-def with_agent_id(x: Array) -> Array:
-    """Append each agent's index, one-hot: [T, E, A, I] -> [T, E, A, I + A]."""
-    identity = jnp.broadcast_to(jnp.eye(x.shape[-2], dtype=x.dtype), (*x.shape[:-1], x.shape[-2]))
-    return jnp.concatenate([x, identity], axis=-1)
-
-
-def _on_rows(module: linen.Module, params: Tree, x: Array) -> Any:
-    # One matrix of rows: the products of a dense layer and of its gradient then need no transposed copies.
-    y = module.apply(params, x.reshape(-1, x.shape[-1]))
-    return jax.tree.map(lambda y: y.reshape(*x.shape[:-1], *y.shape[1:]), y)
+def _on_columns(module: linen.Module, params: Tree, x: Array, ids: np.ndarray | None = None) -> Any:
+    # A column for each agent and step: all products of a dense layer and of its gradient then run at full speed.
+    columns = x.reshape(x.shape[0], -1)
+    if ids is not None:
+        columns = jnp.concatenate([columns, np.tile(ids, columns.shape[1] // len(ids))])
+    return module.apply(params, columns).reshape(-1, *x.shape[1:])
 
 
 def _memoryless(init: Callable[[Key], Tree], apply: Callable[[Tree, Array], Any]) -> Net:

@@ -1,5 +1,7 @@
 """Policy terms, per element: arrays in, an array of the same shape out; the caller reduces."""
 
+import itertools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -14,14 +16,28 @@ def mask_logits(logits: Array, legal: Array) -> Array:
     return jnp.where(legal, logits, ILLEGAL_LOGIT)
 
 
-def sample_index(key: Array, probs: Array) -> Array:
-    """Draw from probabilities [..., N] by inverting their cumulative sum; int32 [...].
+def sample_index(uniform: Array, probs: Array) -> Array:
+    """Draw from probabilities [N, ...] by inverting their cumulative sum at `uniform` [...] in [0, 1); int32 [...].
 
     One uniform number a draw, where the Gumbel trick takes N. Never returns an index of probability zero.
     """
-    cumulative = jnp.cumsum(probs, axis=-1)
-    threshold = jax.random.uniform(key, probs.shape[:-1]) * cumulative[..., -1]
-    return jnp.sum(cumulative[..., :-1] <= threshold[..., None], axis=-1, dtype=jnp.int32)
+    cumulative = list(itertools.accumulate(probs))
+    threshold = uniform * cumulative[-1]
+    return sum([(below <= threshold).astype(jnp.int32) for below in cumulative[:-1]], jnp.zeros(uniform.shape, jnp.int32))
+
+
+def categorical(logits: Array, action: Array) -> tuple[Array, Array]:
+    """Return the log-probability of `action` [...] and the entropy under logits [N, ...]: two arrays [...].
+
+    The choices lie along the first axis, so that each of them is a pass over contiguous memory.
+    """
+    shifted = logits - jax.lax.stop_gradient(logits.max(0))
+    weight = jnp.exp(shifted)
+    total = weight.sum(0)
+    log_total = jnp.log(total)
+    chosen = action == jnp.arange(logits.shape[0]).reshape(-1, *[1] * action.ndim)
+    log_prob = jnp.where(chosen, shifted, 0.0).sum(0) - log_total
+    return log_prob, log_total - (weight * shifted).sum(0) / total
 
 
 def ppo_clip(log_prob: Array, old_log_prob: Array, advantage: Array, clip: Array | float) -> Array:

@@ -9,19 +9,36 @@ Array = jax.Array
 Axis = int | tuple[int, ...] | None
 
 
-def masked_mean(x: Array, weight: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """Return the mean of x [...] over `axis`, weighted by `weight` of the same shape; 0 where all weights are 0."""
-    x = jnp.where(weight > 0, x, 0.0)  # what weighs nothing may be anything, even NaN
-    weight = weight.astype(x.dtype)
-    total = jnp.sum(weight, axis, keepdims=keepdims)
-    return jnp.sum(x * weight, axis, keepdims=keepdims) / jnp.maximum(total, 1e-8)
+class Sums(NamedTuple):
+    """Weighted sums, from which means and deviations follow; those of parts add up to those of the whole."""
 
+    weight: Array
+    first: Array
+    """of x"""
+    second: Array
+    """of x^2"""
 
-def masked_standardise(x: Array, weight: Array, axis: Axis = None) -> Array:
-    """Return x [...] shifted and scaled to mean 0 and deviation 1 over `axis`, counting elements by `weight`."""
-    mean = masked_mean(x, weight, axis, keepdims=True)
-    variance = masked_mean(jnp.square(x - mean), weight, axis, keepdims=True)
-    return (x - mean) * jax.lax.rsqrt(variance + 1e-8)
+    @staticmethod
+    def of(x: Array, weight: Array, axis: Axis = None) -> "Sums":
+        """Return the sums over `axis` of x [...], weighted by `weight` of the same shape."""
+        x = jnp.where(weight > 0, x, 0.0)  # what weighs nothing may be anything, even NaN
+        weight = weight.astype(x.dtype)
+        return Sums(*(jnp.sum(term, axis) for term in (weight, weight * x, weight * jnp.square(x))))
+
+    @property
+    def mean(self) -> Array:
+        """The mean; 0 where all weights are 0."""
+        return self.first / jnp.maximum(self.weight, 1e-8)
+
+    @property
+    def mean_square(self) -> Array:
+        """The mean of the squares; 0 where all weights are 0."""
+        return self.second / jnp.maximum(self.weight, 1e-8)
+
+    @property
+    def variance(self) -> Array:
+        """The variance; precise where the mean is not much larger than the deviation."""
+        return jnp.maximum(self.mean_square - jnp.square(self.mean), 0.0)
 
 
 class Moments(NamedTuple):
@@ -36,14 +53,10 @@ class Moments(NamedTuple):
         """Return the moments of nothing yet: `deviation` is 1 and `centre` 0."""
         return Moments(*(jnp.zeros(shape) for _ in Moments._fields))
 
-    def update(self, x: Array, weight: Array, axis: tuple[int, ...], decay: float) -> "Moments":
-        """Take in x, weighted by `weight` and averaged over `axis`: m <- decay m + (1 - decay) mean(x).
-
-        Where all of x weighs nothing, nothing changes.
-        """
-        seen = jnp.any(weight > 0, axis)
-        rate = jnp.where(seen, 1.0 - decay, 0.0)
-        batch = (masked_mean(x, weight, axis), masked_mean(jnp.square(x), weight, axis), jnp.ones(()))
+    def update(self, sums: Sums, decay: float) -> "Moments":
+        """Take in a batch by its sums: m <- decay m + (1 - decay) mean(x). Where all of it weighs nothing, nothing changes."""
+        rate = jnp.where(sums.weight > 0, 1.0 - decay, 0.0)
+        batch = (sums.mean, sums.mean_square, jnp.ones(()))
         return Moments(*(old + rate * (new - old) for old, new in zip(self, batch, strict=True)))
 
     @property

@@ -33,7 +33,7 @@ def evaluate(policy: Policy, params: Tree, env: Env, key: Key, *, episodes: int,
     def step(world, key):
         env_state, ts, restart, carry, going, total, length = world
         acting, moving = jax.random.split(key)
-        action, carry = policy.act(params, carry, ts, restart, acting, greedy)
+        action, carry = policy.act(params, carry, ts, restart, venv.keys(acting), greedy)
         env_state, successor, ts = venv.step(moving, env_state, action)
         total = total + jnp.where(going[:, None], successor.reward, 0.0)
         done = successor.done

@@ -49,7 +49,8 @@ class TrainedPolicy:
         num_envs = batch.reward.shape[0]
         memory = self._policy.carry(num_envs) if carry is None else carry
         going_on = jnp.zeros(num_envs, bool)
-        action, memory = self._act(self.params, memory, batch, going_on, key, greedy=self._greedy)
+        keys = jax.random.split(key, num_envs)
+        action, memory = self._act(self.params, memory, batch, going_on, keys, greedy=self._greedy)
         return (action[0] if single else action), memory
 
 

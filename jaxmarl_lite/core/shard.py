@@ -1,0 +1,33 @@
+"""Sharing the environments of one learner among devices."""
+
+from typing import NamedTuple
+
+import jax
+from jax.flatten_util import ravel_pytree
+
+from jaxmarl_lite.core.env import Array, Tree
+
+
+class Shard(NamedTuple):
+    """The part of the environments that a device works on; by default all of them, on one device.
+
+    Inside a `shard_map` over a mesh axis, every device runs the same program on its own environments, which are
+    consecutive. What depends on all of them goes through `sum`.
+    """
+
+    axis: str | None = None
+    """the mesh axis over which the environments are laid"""
+
+    def first(self, num_local: int) -> Array | int:
+        """Return the number of this device's first environment, if each device has `num_local`."""
+        return 0 if self.axis is None else jax.lax.axis_index(self.axis) * num_local
+
+    def sum(self, tree: Tree) -> Tree:
+        """Add up float arrays over all devices, as one message."""
+        if self.axis is None:
+            return tree
+        flat, restore = ravel_pytree(tree)
+        return restore(jax.lax.psum(flat, self.axis))
+
+
+WHOLE = Shard()
