@@ -45,34 +45,23 @@ class OnPolicyState(NamedTuple):
     hyper: Hyper
 
 
-class Experience(NamedTuple):
-    """What is kept of a rollout; leaves [T, E, ...] except in `seen`."""
+class Collected(NamedTuple):
+    """A rollout, and the state after it; leaves [T, E, ...] where not said otherwise."""
 
+    state: OnPolicyState
+    memory: ActorCritic
+    """[E, ...], of the networks when it began"""
+    totals: EpisodeTotals
     seen: Seen
+    """[E, ..., T, A]"""
     action: Array
     log_prob: Array
-    value: Array
-    """in the critic's units, as are the next two"""
-    outlook: Array
-    """the value of the true successor, where an episode ended"""
-    last_value: Array
-    """[E, A], the value of what comes after the last step"""
     reward: Array
     terminated: Array
     ended: Array
     """bool [T, E], terminated or truncated"""
-
-
-class Collected(NamedTuple):
-    """A rollout, and the state after it."""
-
-    state: OnPolicyState
-    memory: ActorCritic
-    """of the networks when it began"""
-    experience: Experience
-    totals: EpisodeTotals
-    action_probs: Array
-    """[A, N], added up over the rollout"""
+    outlook: Array
+    """the critic's value of the true successor, where an episode ended"""
 
 
 class Estimated(NamedTuple):
@@ -80,6 +69,7 @@ class Estimated(NamedTuple):
 
     state: OnPolicyState
     memory: ActorCritic
+    """of the networks when it began"""
     batch: Batch
     metrics: dict[str, Array]
 
@@ -128,19 +118,15 @@ def _env_axes(state: OnPolicyState) -> Tree:
 def _collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progress: Array, shard: Shard) -> Collected:
     del progress
     nets, params = networks(settings, env.spec), state.params
-    num_envs = state.actors.restart.shape[0]
+    num_envs = len(state.actors.restart)
     venv = vectorize(env, num_envs, first=shard.first(num_envs))
     key, collecting = jax.random.split(state.key)
 
     def act(memory, ts, restart, noise):
-        seen = see_step(settings, ts, restart)
-        actor_memory, logits = logits_of(nets.actor, params.actor, memory.actor, seen)
-        critic_memory, value = value_of(nets.critic, params.critic, memory.critic, seen)
+        actor_memory, logits = logits_of(nets.actor, params.actor, memory.actor, see_step(settings, ts, restart))
         logits = logits[:, :, 0]
-        probs = jax.nn.softmax(logits, axis=0)
-        action = sample_index(noise, probs)
-        log_prob, _ = categorical(logits, action)
-        return action, ActorCritic(actor_memory, critic_memory), (log_prob, value[:, 0], probs)
+        action = sample_index(noise, jax.nn.softmax(logits, axis=0))
+        return action, memory._replace(actor=actor_memory), categorical(logits, action)[0]
 
     def look(memory, successor):
         # Only where an episode is cut is the successor not the next step of the rollout.
@@ -153,44 +139,51 @@ def _collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progres
 
     draw = functools.partial(jax.random.uniform, shape=(env.spec.num_agents,))
     actors, steps, totals = rollout(venv, state.actors, collecting, settings.rollout_length, act, draw, look)
-    log_prob, value, probs = steps.extras
-    after = see_step(settings, actors.ts, actors.restart)
-    experience = Experience(
+    return Collected(
+        state._replace(key=key, actors=actors),
+        state.actors.carry,
+        totals,
         see(settings, steps.ts, steps.restart),
         steps.action,
-        log_prob,
-        value,
-        steps.outlook,
-        value_of(nets.critic, params.critic, actors.carry.critic, after)[1][:, 0],
+        steps.extras,
         steps.successor.reward,
         steps.successor.terminated,
         steps.successor.done,
+        steps.outlook,
     )
-    memory = state.actors.carry
-    state = state._replace(key=key, actors=actors)
-    return Collected(state, memory, experience, totals, probs.sum((0, 2)).T)
 
 
-def _estimate(settings: OnPolicySettings, collected: Collected, env: Env, progress: Array, shard: Shard) -> Estimated:
-    del env, progress
-    state, memory, steps, totals, action_probs = collected
-    ended = steps.ended[..., None]
-    following = jnp.concatenate([steps.value[1:], steps.last_value[None]])
-    value = state.returns.restore(steps.value)
-    successor_value = state.returns.restore(jnp.where(ended, steps.outlook, following))
-    discount = state.hyper["gamma"] * (1.0 - steps.terminated)
-    done = jnp.broadcast_to(ended, value.shape)
-    advantage = gae(steps.reward, discount, value, successor_value, done, state.hyper["lam"])
+def _estimate(settings: OnPolicySettings, rollout: Collected, env: Env, progress: Array, shard: Shard) -> Estimated:
+    del progress
+    state, critic, params = rollout.state, networks(settings, env.spec).critic, rollout.state.params.critic
+    # All values at once, and not as the rollout goes: large products are many times as fast as small ones.
+    memory, value = value_of(critic, params, rollout.memory.critic, rollout.seen)
+    after = see_step(settings, state.actors.ts, state.actors.restart)
+    following = jnp.concatenate([value[:, 1:], value_of(critic, params, memory, after)[1]], axis=1)
+    value, following = (state.returns.restore(jnp.swapaxes(x, 0, 1)) for x in (value, following))
+    ended = rollout.ended[..., None]
+    advantage = gae(
+        rollout.reward,
+        discount=state.hyper["gamma"] * (1.0 - rollout.terminated),
+        value=value,
+        successor_value=jnp.where(ended, state.returns.restore(rollout.outlook), following),
+        done=jnp.broadcast_to(ended, value.shape),
+        lam=state.hyper["lam"],
+    )
     target, returns = advantage + value, state.returns
-    sums, totals, action_probs = shard.sum(
-        (Sums.of(target, jnp.swapaxes(steps.seen.active, 0, 1), axis=(0, 1)), totals, action_probs)
-    )
+    played = jax.nn.one_hot(rollout.action, env.spec.num_actions).sum((0, 1))
+    sums = Sums.of(target, jnp.swapaxes(rollout.seen.active, 0, 1), axis=(0, 1))
+    sums, totals, played = shard.sum((sums, rollout.totals, played))
     if settings.normalise_values:
         returns = returns.update(sums, decay=RETURNS_DECAY)
-    kept = (steps.action, steps.log_prob, returns.normalise(value), advantage, returns.normalise(target))
-    batch = Batch(steps.seen, *(jnp.swapaxes(x, 0, 1) for x in kept))
-    metrics = {**totals._asdict(), "action_frequency": action_probs / settings.steps_per_update}
-    return Estimated(state._replace(returns=returns), memory, batch, metrics)
+    kept = (rollout.action, rollout.log_prob, returns.normalise(value), advantage, returns.normalise(target))
+    actors = state.actors._replace(carry=state.actors.carry._replace(critic=memory))
+    return Estimated(
+        state._replace(actors=actors, returns=returns),
+        rollout.memory,
+        Batch(rollout.seen, *(jnp.swapaxes(x, 0, 1) for x in kept)),
+        {**totals._asdict(), "action_frequency": played / settings.steps_per_update},
+    )
 
 
 def _update(
