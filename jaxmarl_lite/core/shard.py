@@ -22,6 +22,10 @@ class Shard(NamedTuple):
         """Return the number of this device's first environment, if each device has `num_local`."""
         return 0 if self.axis is None else jax.lax.axis_index(self.axis) * num_local
 
+    def part(self, num: int) -> int:
+        """Return how many of `num` environments are this device's."""
+        return num if self.axis is None else num // jax.lax.axis_size(self.axis)
+
     def sum(self, tree: Tree) -> Tree:
         """Add up float arrays over all devices, as one message."""
         if self.axis is None:

@@ -32,6 +32,11 @@ class Settings(Protocol):
         """Environment steps that one call of `Learner.step` takes."""
         ...
 
+    @property
+    def equal_parts(self) -> int:
+        """Into how many like parts the environments can be cut; a number of devices must divide it."""
+        ...
+
     def build(self, name: str) -> "Learner":
         """Return the learner with these settings."""
         ...

@@ -33,9 +33,7 @@ def shuffled(key: Key, num_envs: int, minibatches: int, shard: Shard) -> Array:
     return (member + minibatches * jnp.arange(blocks)[:, None]).T
 
 
-def sum_over_parts(
-    compute: Callable[[Array], Tree], chosen: Array, rows_per_env: int
-) -> Tree:
+def sum_over_parts(compute: Callable[[Array], Tree], chosen: Array, rows_per_env: int) -> Tree:
     """Return the sum of `compute(part)` over parts of `chosen` [n] as large as are worked on at full speed."""
     parts = _parts(chosen.shape[0], rows_per_env) if jax.default_backend() == "cpu" else 1
     if parts == 1:

@@ -84,6 +84,11 @@ class OnPolicySettings:
         """Environment steps that one update takes."""
         return self.num_envs * self.rollout_length
 
+    @property
+    def equal_parts(self) -> int:
+        """Parts that each hold as many environments of every minibatch."""
+        return self.num_envs // self.minibatches
+
     def build(self, name: str) -> "Learner":
         """Return the learner with these settings."""
         from jaxmarl_lite.learners.on_policy import on_policy

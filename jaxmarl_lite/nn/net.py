@@ -50,7 +50,8 @@ def _on_columns(module: linen.Module, params: Tree, x: Array, ids: np.ndarray | 
     columns = x.reshape(x.shape[0], -1)
     if ids is not None:
         columns = jnp.concatenate([columns, np.tile(ids, columns.shape[1] // len(ids))])
-    return module.apply(params, columns).reshape(-1, *x.shape[1:])
+    y: Any = module.apply(params, columns)
+    return y.reshape(-1, *x.shape[1:])
 
 
 def _memoryless(init: Callable[[Key], Tree], apply: Callable[[Tree, Array], Any]) -> Net:

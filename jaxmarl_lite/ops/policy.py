@@ -23,7 +23,9 @@ def sample_index(uniform: Array, probs: Array) -> Array:
     """
     cumulative = list(itertools.accumulate(probs))
     threshold = uniform * cumulative[-1]
-    return sum([(below <= threshold).astype(jnp.int32) for below in cumulative[:-1]], jnp.zeros(uniform.shape, jnp.int32))
+    return sum(
+        [(below <= threshold).astype(jnp.int32) for below in cumulative[:-1]], jnp.zeros(uniform.shape, jnp.int32)
+    )
 
 
 def categorical(logits: Array, action: Array) -> tuple[Array, Array]:

@@ -54,7 +54,10 @@ class Moments(NamedTuple):
         return Moments(*(jnp.zeros(shape) for _ in Moments._fields))
 
     def update(self, sums: Sums, decay: float) -> "Moments":
-        """Take in a batch by its sums: m <- decay m + (1 - decay) mean(x). Where all of it weighs nothing, nothing changes."""
+        """Take in a batch by its sums: m <- decay m + (1 - decay) mean(x).
+
+        Where all of it weighs nothing, nothing changes.
+        """
         rate = jnp.where(sums.weight > 0, 1.0 - decay, 0.0)
         batch = (sums.mean, sums.mean_square, jnp.ones(()))
         return Moments(*(old + rate * (new - old) for old, new in zip(self, batch, strict=True)))

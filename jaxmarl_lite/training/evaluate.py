@@ -8,6 +8,7 @@ import numpy as np
 import scipy.stats
 
 from jaxmarl_lite.core.env import Array, Env, Key, Tree
+from jaxmarl_lite.core.shard import WHOLE, Shard
 from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.learner import Policy
 
@@ -21,12 +22,23 @@ class Episodes(NamedTuple):
     """int32 [E]"""
 
 
-def evaluate(policy: Policy, params: Tree, env: Env, key: Key, *, episodes: int, greedy: bool = True) -> Episodes:
+def evaluate(
+    policy: Policy,
+    params: Tree,
+    env: Env,
+    key: Key,
+    *,
+    episodes: int,
+    greedy: bool = True,
+    shard: Shard = WHOLE,
+) -> Episodes:
     """Play `episodes` episodes side by side, each to its end, and never a second one in its place.
 
-    With `greedy` the likeliest action is taken, else one is drawn. Pure: may be jitted, and vmapped over params.
+    Where devices share them, `shard` says which part is played and returned here. With `greedy` the likeliest action
+    is taken, else one is drawn. Pure: may be jitted, and vmapped over params.
     """
-    venv = vectorize(env, episodes)
+    episodes = shard.part(episodes)
+    venv = vectorize(env, episodes, first=shard.first(episodes))
     starting, playing = jax.random.split(key)
     env_state, ts = venv.reset(starting)
 

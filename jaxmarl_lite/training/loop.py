@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 
 from jaxmarl_lite.core.env import Env, Key, Tree
 from jaxmarl_lite.core.errors import RunError
+from jaxmarl_lite.core.shard import Shard
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
@@ -21,7 +23,11 @@ from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
 from jaxmarl_lite.training.machine import machine, versions
+from jaxmarl_lite.training.placement import Placement, choose_devices
 from jaxmarl_lite.training.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
+
+_COPY = -1  # the same on every device
+_EPISODES = 1  # the axis of episodes, after that of seeds
 
 
 class Progress(NamedTuple):
@@ -68,7 +74,8 @@ def train(
     """Train `learner` in `env` for `steps` environment steps in each of `seeds` seeds, as one program.
 
     With `out`, a folder is left from which the run can be resumed, evaluated and rendered. `plan` takes the other
-    fields of `Plan`: blocks, eval_episodes, sample_eval, keep. Callbacks see each block's `Progress` on the host.
+    fields of `Plan`: blocks, eval_episodes, sample_eval, keep, devices. Callbacks see each block's `Progress` on the
+    host.
 
     Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if
     learning produces a number that is not finite; what was saved before stays.
@@ -76,6 +83,7 @@ def train(
     sizes = Plan(steps=steps, seeds=seeds, **plan)
     learner.check(env.spec)
     check_shapes(env)
+    sizes = replace(sizes, devices=choose_devices(learner, sizes.eval_episodes, sizes.devices))
     cut = schedule(sizes, learner.settings.steps_per_update)
     key = _typed(key)
     folder = None
@@ -85,16 +93,22 @@ def train(
     return _run(learner, env, key, sizes, cut, folder, callbacks)
 
 
-def resume(out: str | Path, *, steps: float | None = None, callbacks: Sequence[Callback] = ()) -> Result:
+def resume(
+    out: str | Path, *, steps: float | None = None, devices: int | None = None, callbacks: Sequence[Callback] = ()
+) -> Result:
     """Go on with the run in `out` from its last sound checkpoint, or from the start if it has none.
 
-    The result is, bit for bit, that of a run never stopped. With `steps` the run is lengthened to that many for each
-    seed; schedules, such as that of the learning rate, then follow the new length.
+    The result is, bit for bit, that of a run never stopped, if as many devices share the environments as before;
+    with other `devices`, or where there are fewer than before, it is the same but for the rounding of sums. With
+    `steps` the run is lengthened to that many for each seed; schedules, such as that of the learning rate, then follow
+    the new length.
 
     Raises SettingError if there is no run or it cannot be lengthened so, RunError if no checkpoint can be used.
     """
     folder = RunFolder.open(out)
     learner, env, key, plan, cut = from_config(folder.config())
+    as_before = plan.devices if (plan.devices or 1) <= jax.device_count() else None
+    plan = replace(plan, devices=choose_devices(learner, plan.eval_episodes, devices or as_before))
     if steps is not None:
         cut = lengthened(cut, steps, learner.settings.steps_per_update)
         folder.update_config(
@@ -117,14 +131,18 @@ def _run(
     watch = Stopwatch()
     learning, evaluating = jax.random.split(key)
     many = replicate(learner, plan.seeds)
+    place = Placement.over(plan.devices or 1)
     first, state = _begin(many, env, learning, folder, watch)
+    axes = many.env_axes(state)
+    state = place.lay(state, axes)
     steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
     if folder and first == cut.blocks and (summary := folder.summary(cut.blocks * steps_per_block)):
         return Result(state, folder.rows(), summary)
-    run_block = watch.compiled(
-        partial(_block, many, cut.updates_per_block), state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,)
-    )
-    test = watch.compiled(partial(_test, learner, plan), state, env, evaluating)
+    block = partial(_block, many, cut.updates_per_block, place.shard)
+    block = place.spread(block, in_axes=(axes, _COPY, _COPY, _COPY), out_axes=(axes, _COPY))
+    run_block = watch.compiled(block, state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,))
+    test = place.spread(partial(_test, learner, plan, place.shard), (_COPY, _COPY, _COPY), _EPISODES)
+    test = watch.compiled(test, learner.params(state), env, evaluating)
 
     rows, timings = (folder.rows(), folder.rows(TIMING)) if folder else ([], [])
     for block in range(first + 1, cut.blocks + 1):
@@ -134,7 +152,7 @@ def _run(
         timing = {"block": block, "train_seconds": time.perf_counter() - begin}
         metrics = jax.device_get(metrics)
         _require_finite(metrics, block, folder)
-        tested = summarise(jax.device_get(test(state, env, jax.random.fold_in(evaluating, block))))
+        tested = summarise(jax.device_get(test(learner.params(state), env, jax.random.fold_in(evaluating, block))))
         _require_finite({"eval_return_sum": tested["return_sum_per_seed"]}, block, folder)
         new = _rows(block, block * steps_per_block, metrics, tested)
         if folder:
@@ -145,7 +163,7 @@ def _run(
         for callback in callbacks:
             callback(Progress(block, cut.blocks, block * steps_per_block, new, speed))
 
-    tested = summarise(jax.device_get(test(state, env, jax.random.fold_in(evaluating, cut.blocks))))
+    tested = summarise(jax.device_get(test(learner.params(state), env, jax.random.fold_in(evaluating, cut.blocks))))
     seconds = math.fsum(row["train_seconds"] for row in timings)
     origin = registry.origin(env)
     summary = {
@@ -174,21 +192,21 @@ def _begin(many: Learner, env: Env, key: Key, folder: RunFolder | None, watch: S
     return saved or (0, watch.compiled(many.init, key, env)(key, env))
 
 
-def _block(learner: Learner, updates: int, state: Tree, env: Env, done, total):
+def _block(learner: Learner, updates: int, shard: Shard, state: Tree, env: Env, done, total):
     """Run a block of updates on the device; returns (state, metrics averaged over the updates)."""
 
     def update(state, index):
-        return learner.step(state, env, (done + index) / total)
+        return learner.step(state, env, (done + index) / total, shard)
 
     state, metrics = jax.lax.scan(update, state, jnp.arange(updates))
     return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
 
-def _test(learner: Learner, plan: Plan, state: Tree, env: Env, key: Key):
+def _test(learner: Learner, plan: Plan, shard: Shard, params: Tree, env: Env, key: Key):
     policy = learner.policy(env.spec)
-    play = partial(evaluate, policy, episodes=plan.eval_episodes, greedy=not plan.sample_eval)
+    play = partial(evaluate, policy, episodes=plan.eval_episodes, greedy=not plan.sample_eval, shard=shard)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(plan.seeds))
-    return jax.vmap(lambda params, key: play(params, env, key))(learner.params(state), keys)
+    return jax.vmap(lambda params, key: play(params, env, key))(params, keys)
 
 
 def _require_finite(metrics: Mapping[str, Any], block: int, folder: RunFolder | None) -> None:

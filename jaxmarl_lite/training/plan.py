@@ -33,12 +33,16 @@ class Plan:
     """draw actions in evaluation, instead of taking the likeliest"""
     keep: int = 3
     """checkpoints that are kept, the last ones"""
+    devices: int | None = None
+    """devices that share the environments; left out: all that there are and that can share them equally"""
 
     def __post_init__(self) -> None:
         """Raise SettingError on a value that is not allowed."""
         require_number("steps", self.steps, low=1)
         for name in ("seeds", "blocks", "eval_episodes", "keep"):
             require_int(name, getattr(self, name))
+        if self.devices is not None:
+            require_int("devices", self.devices)
 
 
 @dataclass(frozen=True)
