@@ -1,15 +1,26 @@
 """What people see: a live line while it runs, and tables after."""
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
     from jaxmarl_lite.training.loop import Progress as BlockProgress
+
+T = TypeVar("T")
 
 stdout = Console()
 stderr = Console(stderr=True)
@@ -31,6 +42,27 @@ def show_table(title: str, rows: Mapping[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, _text(value))
     stdout.print(table)
+
+
+def show_grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> None:
+    """Print a result with several figures to a row, the first of which names it; `note` stands below."""
+    table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left", box=SIMPLE_HEAD)
+    table.padding, table.pad_edge = (0, 1, 0, 0), False
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=not number)
+    for row in rows:
+        table.add_row(*map(_text, row))
+    stdout.print(table)
+
+
+def tracked(items: Sequence[T], describe: Callable[[T], str]) -> Iterator[T]:
+    """Yield the items while one line says which it is, of how many. Silent without a terminal."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=len(items))
+        for number, item in enumerate(items):
+            progress.update(task, description=describe(item), completed=number)
+            yield item
 
 
 class LiveLine:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxmarl_lite
-from jaxmarl_lite.cli import console, options
+from jaxmarl_lite.cli import console, measure, options
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
 
@@ -23,6 +23,10 @@ jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
   jaxmarl-lite eval RUN         play complete episodes with a trained team
   jaxmarl-lite render RUN       draw episodes of a trained team as a GIF
   jaxmarl-lite bench env ENV    measure how fast an environment steps
+  jaxmarl-lite bench train ALGO ENV
+                                measure how fast a learner trains, and where the time goes
+  jaxmarl-lite profile ALGO ENV
+                                show what each phase of a learner costs, and what the machine could do
   jaxmarl-lite list             list environments and algorithms
 
 Each takes --help. To begin with:
@@ -62,18 +66,16 @@ def main(args: list[str] | None = None) -> int:
 
 def train(args: list[str]) -> None:
     """Train ALGO ENV."""
-    from jaxmarl_lite.learners.presets import algos
-
-    at = next((place for place, word in enumerate(args) if word in algos()), 0)
-    algo, env_name = (word if word and word[0] != "-" else None for word in [*args[at : at + 2], "", ""][:2])
-    command = options.train_command(algo or options.DEFAULT_ALGO, env_name or options.DEFAULT_ENV)
+    command = options.train_command(*options.names_in(args))
     given = options.parse(command, args, "jaxmarl-lite train")
 
     import jax
 
     from jaxmarl_lite.environments.registry import make
     from jaxmarl_lite.training import loop
+    from jaxmarl_lite.training.placement import offer_cores
 
+    offer_cores(given.plan.devices)
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
     env = make(given.env_name, **options.chosen_settings(given.env))
     learner = given.learner.build(given.algo)
@@ -90,9 +92,11 @@ def resume(args: list[str]) -> None:
     given = options.parse(options.Resume, args, "jaxmarl-lite resume")
 
     from jaxmarl_lite.training import loop
+    from jaxmarl_lite.training.placement import offer_cores
 
+    offer_cores(given.devices)
     with console.LiveLine() as line:
-        result = loop.resume(given.run, steps=given.steps, callbacks=(line,))
+        result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=(line,))
     _report(result, given.run)
 
 
@@ -141,29 +145,6 @@ def render(args: list[str]) -> None:
     console.say(f"wrote {given.out}")
 
 
-def bench(args: list[str]) -> None:
-    """Bench env ENV."""
-    if not args or args[0] in ("-h", "--help"):
-        console.stdout.print("usage: jaxmarl-lite bench env ENV [--num-envs N] [--json]; see bench env --help")
-        return
-    require_known("benchmark", args[0], ("env",))
-    named = len(args) > 1 and not args[1].startswith("-")
-    command = options.bench_command(args[1] if named else options.DEFAULT_ENV)
-    given = options.parse(command, args[1:], "jaxmarl-lite bench env")
-
-    from jaxmarl_lite.bench.stepping import measure_stepping
-    from jaxmarl_lite.environments.registry import make
-    from jaxmarl_lite.training.machine import machine
-
-    env = make(given.env_name, **options.chosen_settings(given.env))
-    sizes = {name: value for name, value in vars(given.bench).items() if name != "json"}
-    figures = {"env": given.env_name, **measure_stepping(env, **sizes), **machine()}
-    if given.bench.json:
-        console.show_json(figures)
-    else:
-        console.show_table(f"random play in {given.env_name}", figures)
-
-
 def list_names(args: list[str]) -> None:
     """List [all|envs|algos]."""
     given = options.parse(options.List, args, "jaxmarl-lite list")
@@ -186,7 +167,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume,
     "eval": evaluate,
     "render": render,
-    "bench": bench,
+    "bench": measure.bench,
+    "profile": measure.profile,
     "list": list_names,
 }
 

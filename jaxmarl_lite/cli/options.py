@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from jaxmarl_lite.environments.registry import constructor_of
-from jaxmarl_lite.learners.presets import preset
+from jaxmarl_lite.learners.presets import algos, preset
 from jaxmarl_lite.training.plan import Plan
 
 DEFAULT_STEPS = 2e6
@@ -30,6 +30,8 @@ class Resume:
     """folder of the run"""
     steps: float | None = None
     """lengthen the run to this many environment steps for each seed"""
+    devices: int | None = None
+    """devices that share the environments; left out: as many as before, if there are so many"""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,52 @@ class BenchEnv:
 
     num_envs: int = 4096
     """environments stepped together"""
-    steps: int = 1000
-    """steps of each, in one repeat"""
+    steps: int | None = None
+    """steps of each, in one repeat; left out, about a million of all together"""
     repeats: int = 5
     """timed repeats; the median is reported"""
+    devices: int | None = None
+    """devices that share the environments; left out: all that there are and that can share them equally"""
+    sweep: tuple[int, ...] | None = None
+    """measure these numbers of environments; no number: 1, 4, 16, ..., 65536"""
+    out: Path | None = None
+    """picture to draw the speeds in"""
     json: bool = False
     """print JSON instead of a table"""
+
+
+@dataclass(frozen=True)
+class BenchTrain:
+    """How training is measured."""
+
+    updates: int | None = None
+    """updates of one repeat; left out, as many as make 100,000 environment steps"""
+    repeats: int = 5
+    """timed repeats; the median is reported"""
+    seeds: int = 1
+    """seeds trained together"""
+    devices: int | None = None
+    """devices that share the environments; left out: all that there are and that can share them equally"""
+    sweep: tuple[int, ...] | None = None
+    """measure these values of num_envs that the settings allow; no number: 1, 4, 16, ..., 65536"""
+    out: Path | None = None
+    """picture to draw the speeds in"""
+    json: bool = False
+    """print JSON instead of a table"""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a learner is profiled."""
+
+    repeats: int = 20
+    """timed steps; the median is reported"""
+    seeds: int = 1
+    """seeds trained together"""
+    trace: Path | None = None
+    """folder in which to leave a trace of one step that https://ui.perfetto.dev opens"""
+    json: bool = False
+    """print JSON, with the slowest kernels, instead of a table"""
 
 
 @dataclass(frozen=True)
@@ -105,35 +147,60 @@ def parse(command: Any, args: list[str], prog: str) -> Any:
     return tyro.cli(command, args=args, prog=prog)
 
 
+def names_in(args: list[str]) -> tuple[str, str]:
+    """Return the ALGO and ENV among the words of a command, by default the first algorithm's and environment's."""
+    at = next((place for place, word in enumerate(args) if word in algos()), 0)
+    algo, env = (word if word and word[0] != "-" else None for word in [*args[at : at + 2], "", ""][:2])
+    return algo or DEFAULT_ALGO, env or DEFAULT_ENV
+
+
 def train_command(algo: str, env: str) -> type:
     """Return the dataclass of `train ALGO ENV`, with the settings of just this learner and environment.
 
     Raises SettingError on an unknown name.
     """
-    learner = preset(algo)
-    flat = tyro.conf.OmitArgPrefixes
-    described = {
-        "algo": _positional("ALGO", "algorithm; `jaxmarl-lite list algos` names them"),
-        "env_name": _positional("ENV", "environment; `jaxmarl-lite list envs` names them"),
-        "env": env_command(env),
-        "plan": flat[Plan],
-        "start": flat[Start],
-        "learner": flat[type(learner)],
-    }
-    defaults = {"plan": Plan(steps=DEFAULT_STEPS), "start": Start(), "learner": learner}
-    fields = [
-        (name, kind, dataclasses.field(default=defaults[name])) if name in defaults else (name, kind)
-        for name, kind in described.items()
-    ]
     text = (
         f"Train a team by {algo} in {env} and leave a folder with its curve, figures and checkpoints. "
         "Options of other algorithms and environments: jaxmarl-lite train ALGO ENV --help. "
         "Example: jaxmarl-lite train ippo mpe/simple_spread --steps 5e6 --seeds 4 --env.num-agents 3 --out runs/x"
     )
-    return dataclasses.make_dataclass("Train", fields, namespace={"__doc__": text}, frozen=True)
+    return _learner_command("Train", text, algo, env, plan=Plan(steps=DEFAULT_STEPS), start=Start())
 
 
-def bench_command(env: str) -> type:
+def bench_train_command(algo: str, env: str) -> type:
+    """Return the dataclass of `bench train ALGO ENV`; raises SettingError on an unknown name."""
+    text = (
+        f"Measure how fast {algo} trains in {env}, compile time apart, and where the time goes. "
+        "Example: jaxmarl-lite bench train ippo mpe/simple_spread --sweep 64 256 1024 --out speed.png"
+    )
+    return _learner_command("BenchTrain", text, algo, env, bench=BenchTrain())
+
+
+def profile_command(algo: str, env: str) -> type:
+    """Return the dataclass of `profile ALGO ENV`; raises SettingError on an unknown name."""
+    text = (
+        f"Show what each phase of {algo} in {env} costs: time, arithmetic, traffic, memory and kernels. "
+        "Example: jaxmarl-lite profile ippo mpe/simple_spread --num-envs 1024 --trace traces"
+    )
+    return _learner_command("Profile", text, algo, env, profile=Profile())
+
+
+def _learner_command(title: str, text: str, algo: str, env: str, **parts: Any) -> type:
+    """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults."""
+    groups = {**parts, "learner": preset(algo)}
+    fields = [
+        ("algo", _positional("ALGO", "algorithm; `jaxmarl-lite list algos` names them")),
+        ("env_name", _positional("ENV", "environment; `jaxmarl-lite list envs` names them")),
+        ("env", env_command(env)),
+        *(
+            (name, tyro.conf.OmitArgPrefixes[type(part)], dataclasses.field(default=part))
+            for name, part in groups.items()
+        ),
+    ]
+    return dataclasses.make_dataclass(title, fields, namespace={"__doc__": text}, frozen=True)
+
+
+def bench_env_command(env: str) -> type:
     """Return the dataclass of `bench env ENV`; raises SettingError on an unknown name."""
     fields = [
         ("env_name", _positional("ENV", "environment; `jaxmarl-lite list envs` names them")),

@@ -49,7 +49,7 @@ def _on_columns(module: linen.Module, params: Tree, x: Array, ids: np.ndarray | 
     # A column for each agent and step: all products of a dense layer and of its gradient then run at full speed.
     columns = x.reshape(x.shape[0], -1)
     if ids is not None:
-        columns = jnp.concatenate([columns, np.tile(ids, columns.shape[1] // len(ids))])
+        columns = jnp.concatenate([columns, jnp.tile(ids, columns.shape[1] // len(ids))])
     y: Any = module.apply(params, columns)
     return y.reshape(-1, *x.shape[1:])
 

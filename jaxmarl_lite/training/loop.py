@@ -23,10 +23,10 @@ from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
 from jaxmarl_lite.training.machine import machine, versions
-from jaxmarl_lite.training.placement import Placement, choose_devices
+from jaxmarl_lite.training.memory import available_memory, is_surely_small, memory_plan, require_memory
+from jaxmarl_lite.training.placement import COPY, Placement, choose_devices
 from jaxmarl_lite.training.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
 
-_COPY = -1  # the same on every device
 _EPISODES = 1  # the axis of episodes, after that of seeds
 
 
@@ -84,6 +84,7 @@ def train(
     learner.check(env.spec)
     check_shapes(env)
     sizes = replace(sizes, devices=choose_devices(learner, sizes.eval_episodes, sizes.devices))
+    _require_room(learner, env, sizes)
     cut = schedule(sizes, learner.settings.steps_per_update)
     key = _typed(key)
     folder = None
@@ -109,6 +110,7 @@ def resume(
     learner, env, key, plan, cut = from_config(folder.config())
     as_before = plan.devices if (plan.devices or 1) <= jax.device_count() else None
     plan = replace(plan, devices=choose_devices(learner, plan.eval_episodes, devices or as_before))
+    _require_room(learner, env, plan)
     if steps is not None:
         cut = lengthened(cut, steps, learner.settings.steps_per_update)
         folder.update_config(
@@ -139,9 +141,9 @@ def _run(
     if folder and first == cut.blocks and (summary := folder.summary(cut.blocks * steps_per_block)):
         return Result(state, folder.rows(), summary)
     block = partial(_block, many, cut.updates_per_block, place.shard)
-    block = place.spread(block, in_axes=(axes, _COPY, _COPY, _COPY), out_axes=(axes, _COPY))
+    block = place.spread(block, in_axes=(axes, COPY, COPY, COPY), out_axes=(axes, COPY))
     run_block = watch.compiled(block, state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,))
-    test = place.spread(partial(_test, learner, plan, place.shard), (_COPY, _COPY, _COPY), _EPISODES)
+    test = place.spread(partial(_test, learner, plan, place.shard), (COPY, COPY, COPY), _EPISODES)
     test = watch.compiled(test, learner.params(state), env, evaluating)
 
     rows, timings = (folder.rows(), folder.rows(TIMING)) if folder else ([], [])
@@ -182,6 +184,15 @@ def _run(
     if folder:
         folder.write_summary(summary)
     return Result(state, rows, summary)
+
+
+def _require_room(learner: Learner, env: Env, plan: Plan) -> None:
+    """Raise SettingError, with what to change, if the run cannot fit the devices' memory."""
+    available = available_memory()
+    if not is_surely_small(learner, env, plan.seeds, available):
+        sizes = {"seeds": plan.seeds, "eval_episodes": plan.eval_episodes, "devices": plan.devices or 1}
+        size = partial(memory_plan, env=env, **sizes)
+        require_memory(size(learner), available, learner, size)
 
 
 def _begin(many: Learner, env: Env, key: Key, folder: RunFolder | None, watch: Stopwatch) -> tuple[int, Tree]:

@@ -21,6 +21,7 @@ from jaxmarl_lite.learners.replicate import replicate
 from jaxmarl_lite.training.evaluate import evaluate
 
 MemoryPlan = dict[str, int]
+Replan = Callable[[Learner], MemoryPlan]
 
 # What the fields of a learner's state are called in a plan; any other is "state".
 _STATE_PARTS = {
@@ -32,21 +33,28 @@ _STATE_PARTS = {
 }
 # What the arrays that a phase works with are called; those of any other bear the phase's own name.
 _WORK_PARTS = {"collect": "acting", "estimate": "values", "update": "minibatch"}
+_REMEDIES = {"parameters": "hidden", "optimiser": "hidden", "evaluation": "eval_episodes"}  # else num_envs
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+# For one step of one agent: networks of thousands of units, forward and backward, hold no more.
+_AMPLE_BYTES = 2**16
 
 _FUSED = {"broadcast_in_dim", "iota"}  # made where it is read, and never stored
 _NEVER_IN_PLACE = {"dot_general", "conv_general_dilated", "transpose", "gather", "sort"}
 _LOOPS = {"scan", "while"}
+# XLA copies what the loops over updates and over steps carry: beside the environments of the state there is one more
+# for each (memory_analysis, with rollouts of one step in 65,536 environments).
+_LOOP_COPIES = 2
 
 
 def memory_plan(learner: Learner, env: Env, *, seeds: int = 1, eval_episodes: int = 0, devices: int = 1) -> MemoryPlan:
     """Return the bytes that a run needs on each device, by part and in "total"; nothing is computed or compiled.
 
-    The state stays: `parameters`, `optimiser`, `environments` (with the step to act on), `replay` and the rest of the
-    `state`. The other parts take turns, so the total, the most at any one time, is less than their sum: `rollout` is
-    what the first phase hands on, `batch` what later ones do and `metrics` the last; `acting`, `values` and
-    `minibatch` are what the phases "collect", "estimate" and "update" work with on top of what they take and hand on;
-    `evaluation` is `eval_episodes` environments for each seed, and the policy acting in them.
+    The state stays: `parameters`, `optimiser`, `environments` (with the step to act on and the compiler's copies),
+    `replay`, and the rest as `state`. The other parts take turns, so the total, the most at any one time, is less than
+    their sum: `rollout` is what the first phase hands on, `batch` what those between do and `metrics` the last;
+    `acting`, `values` and `minibatch` are what the phases "collect", "estimate" and "update" work with on top of what
+    they take and hand on; `evaluation` is `eval_episodes` environments for each seed, and the policy acting in them.
 
     Raises SettingError if a count is not allowed, or if `devices` cannot share the environments equally.
     """
@@ -59,20 +67,22 @@ def memory_plan(learner: Learner, env: Env, *, seeds: int = 1, eval_episodes: in
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = _on_one_device(many, jax.eval_shape(lambda key: many.init(key, env), key), devices)
     plan = _state_parts(state)
-    kept, peaks = sum(plan.values()), []
+    kept = sum(plan.values())
+    copies, peaks = kept - _bytes(state), []
     for part, size, peak in _phases(many, env, state):
         plan[part] = max(plan.get(part, 0), size)
-        peaks.append(peak)
+        peaks.append(copies + peak)
     plan["evaluation"] = _evaluation(many, env, state, seeds, eval_episodes // devices) if eval_episodes else 0
     return {**plan, "total": max(*peaks, kept + plan["evaluation"])}
 
 
-def require_memory(
-    plan: MemoryPlan,
-    available: int | None,
-    learner: Learner,
-    replan: Callable[[Learner], MemoryPlan] | None = None,
-) -> None:
+def is_surely_small(learner: Learner, env: Env, seeds: int, available: int | None) -> bool:
+    """Return whether a run fits by so much that a plan, which takes about a second of tracing, tells nothing new."""
+    rows = learner.settings.steps_per_update * seeds * env.spec.num_agents
+    return available is None or rows * (_AMPLE_BYTES + 4 * env.spec.obs_shape[0]) < available
+
+
+def require_memory(plan: MemoryPlan, available: int | None, learner: Learner, replan: Replan | None = None) -> None:
     """Raise SettingError, with what to change, if `plan` needs more bytes than are `available`; None: never.
 
     With `replan`, such as `partial(memory_plan, env=env, seeds=seeds)`, a number of environments that fits is named.
@@ -80,11 +90,9 @@ def require_memory(
     if available is None or plan["total"] <= available:
         return
     largest = max((part for part in plan if part != "total"), key=lambda part: plan[part])
-    fitting = _fitting_num_envs(learner, available, replan) if replan else None
     raise SettingError(
         f"this run needs about {_in_words(plan['total'])} on each device ({largest} {_in_words(plan[largest])}), and "
-        f"{_in_words(available)} are there: lower num_envs (now {learner.settings.num_envs})"
-        f"{f' to at most {fitting}' if fitting else ''}{_other_settings(learner)}."
+        f"{_in_words(available)} are there: lower {_remedy(largest, plan['total'], available, learner, replan)}."
     )
 
 
@@ -115,17 +123,14 @@ def _state_parts(state: Tree) -> MemoryPlan:
     for path, leaf in jax.tree.leaves_with_path(state):
         field = getattr(path[0], "name", "") if path else ""
         plan[_STATE_PARTS.get(field, "state")] += _size(leaf)
-    return plan
+    return {**plan, "environments": plan["environments"] * (1 + _LOOP_COPIES)}
 
 
 def _phases(learner: Learner, env: Env, state: Tree) -> Iterator[tuple[str, int, int]]:
     """Yield (part, its bytes, the most bytes that the phase ever holds) for all that phases hand on or work with."""
-    progress, passed = jax.eval_shape(lambda: jnp.zeros(())), state
-    kept, names = _bytes(state), list(learner.phases)
+    kept, names, passed = _bytes(state), list(learner.phases), state
     for name, phase in learner.phases.items():
-        program, returned = _traced(
-            lambda passed, progress, phase=phase: phase(passed, env, progress, WHOLE), passed, progress
-        )
+        program, returned = _traced(lambda passed, phase=phase: phase(passed, env, jnp.zeros(()), WHOLE), passed)
         held, handed = _bytes(passed), _bytes(returned)
         peak = held + _most_alive(program, set(program.invars))
         part = "metrics" if name == names[-1] else "rollout" if name == names[0] else "batch"
@@ -152,7 +157,7 @@ def _most_alive(program: Jaxpr, mortal: set[Var]) -> int:
     """Return the most bytes that are alive at one time in a program, above those at its start.
 
     Every array lives from the operation that makes it to the last one that reads it, as do the arguments in `mortal`.
-    An element-wise operation overwrites what it is the last to read: that is how XLA shares its buffers.
+    An operation that keeps the size overwrites what it is the last to read: that is how XLA shares its buffers.
     """
     sizes = {var: _size(var.aval) for var in mortal}
     alive = most = 0
@@ -240,23 +245,34 @@ def _number_in(path: str) -> int | None:
         return None
 
 
-def _fitting_num_envs(learner: Learner, available: int, replan: Callable[[Learner], MemoryPlan]) -> int | None:
+def _remedy(largest: str, total: int, available: int, learner: Learner, replan: Replan | None) -> str:
+    """Return which settings to lower, and to what."""
+    if largest in _REMEDIES:
+        return f"{_REMEDIES[largest]} or seeds"
+    num_envs = learner.settings.num_envs
+    fitting = _fitting_num_envs(total / num_envs, available, learner, replan) if replan else None
+    to_what = f" to at most {fitting}" if fitting else ""
+    others = "rollout_length or seeds" if hasattr(learner.settings, "rollout_length") else "seeds"
+    return f"num_envs (now {num_envs}){to_what}, or {others}"
+
+
+def _fitting_num_envs(bytes_per_env: float, available: int, learner: Learner, replan: Replan) -> int | None:
     """Return the number of environments, halved until it fits; None if no number does."""
     num_envs = learner.settings.num_envs
     while num_envs > 1:
         num_envs //= 2
-        try:
-            smaller = dataclasses.replace(learner.settings, num_envs=num_envs).build(learner.name)
-            if replan(smaller)["total"] <= available:
-                return num_envs
-        except SettingError:  # so many environments cannot be shared among minibatches or devices
-            continue
+        # Fewer environments need at least their share of the whole: what that rules out need not be traced.
+        if num_envs * bytes_per_env <= available and _is_enough(num_envs, available, learner, replan):
+            return num_envs
     return None
 
 
-def _other_settings(learner: Learner) -> str:
-    names = [name for name in ("rollout_length", "buffer_size") if hasattr(learner.settings, name)]
-    return "".join(f", or {name}" for name in [*names, "seeds"])
+def _is_enough(num_envs: int, available: int, learner: Learner, replan: Replan) -> bool:
+    try:
+        smaller = dataclasses.replace(learner.settings, num_envs=num_envs).build(learner.name)
+        return replan(smaller)["total"] <= available
+    except SettingError:  # so many environments cannot be shared among minibatches or devices
+        return False
 
 
 def _in_words(size: int) -> str:

@@ -18,8 +18,10 @@ from jaxmarl_lite.learners.learner import Learner
 _AXIS = "devices"
 _HOST_DEVICES_FLAG = "xla_force_host_platform_device_count"
 
+COPY = -1  # the same on every device
+
 Axes = Any
-"""for each leaf of a tree, or for all of it: the number of its axis of environments; -1: a copy on each device"""
+"""for each leaf of a tree, or for all of it: the number of its axis of environments, or COPY"""
 
 
 class Placement(NamedTuple):
@@ -73,17 +75,24 @@ def offer_cores(wanted: int | None) -> None:
 def choose_devices(learner: Learner, eval_episodes: int, wanted: int | None) -> int:
     """Return on how many devices to train: `wanted`, or as many as there are that can share the work equally.
 
-    Raises SettingError if `wanted` is more than there are, or cannot share the environments and episodes equally.
+    Raises SettingError if `wanted` is more than there are, or cannot share environments and episodes equally.
+    """
+    return share_equally(math.gcd(learner.settings.equal_parts, eval_episodes), wanted)
+
+
+def share_equally(parts: int, wanted: int | None) -> int:
+    """Return `wanted`, or the greatest number of devices that there are that divides `parts`, of like work.
+
+    Raises SettingError if `wanted` is more than there are, or does not divide `parts`.
     """
     there = jax.device_count()
-    equal_parts = math.gcd(learner.settings.equal_parts, eval_episodes)
     if wanted is None:
-        return max(count for count in range(1, there + 1) if equal_parts % count == 0)
+        return max(count for count in range(1, there + 1) if parts % count == 0)
     require_int("devices", wanted, high=there)
-    if equal_parts % wanted:
+    if parts % wanted:
         raise SettingError(
-            f"devices={wanted} is not allowed here: it must divide {learner.settings.equal_parts}, the number of like "
-            f"parts into which these settings cut the environments, and eval_episodes={eval_episodes}."
+            f"devices={wanted} is not allowed here: it must divide {parts}, the number of equal parts into which "
+            "these settings cut the environments (for a learner: of each minibatch, and of the evaluation)."
         )
     return wanted
 

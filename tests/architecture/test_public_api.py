@@ -40,7 +40,7 @@ PARAMETERS = {
     ("environments.registry", "envs"): "",
     ("environments.registry", "make"): "name **settings",
     ("environments.registry", "register"): "name constructor",
-    ("environments.vectorize", "vectorize"): "env num_envs",
+    ("environments.vectorize", "vectorize"): "env num_envs * first",
 }
 
 

@@ -94,15 +94,27 @@ def test_coincident_points_give_no_nan_forward_or_in_the_gradient(num_agents, pl
     assert all(np.isfinite(grad).all() for grad in grads)
 
 
-@pytest.mark.parametrize("num_agents", [1, 2, 6])
-def test_unrolled_and_broadcast_pairs_agree(num_agents, monkeypatch):
-    env = SimpleSpread(num_agents=num_agents)
+@pytest.mark.parametrize("num_agents", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_disc_meets_every_other_once(num_agents, sign):
+    def pair(dx, dy):
+        return (dx**3 + dy, dy) if sign < 0 else (dx**2 * dy**2, dy**2)
 
-    def step(limit):
-        monkeypatch.setattr(world, "_UNROLL", limit)
-        return jax.jit(lambda state, action: env.step(key(), state, action))(crowded(num_agents), some_action(env))
+    pos = crowded(num_agents).agent_pos
+    got = world.sum_over_others(pair, pos, sign=sign)
+    apart = [pos[i] - pos for i in range(num_agents)]
+    want = [[np.delete(term, i).sum() for term in pair(*apart[i].T)] for i in range(num_agents)]
+    np.testing.assert_allclose(np.stack(got, axis=1), want, rtol=1e-5, atol=1e-6)
 
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), step(0), step(num_agents))
+
+def test_a_batch_gives_what_each_of_it_gives():
+    env = SimpleSpread(num_agents=5)
+    states = jax.vmap(lambda k: env.reset(k)[0])(jax.random.split(key(), 4))
+    actions = jax.random.randint(key(), (4, 5), 0, 5)
+    together = jax.jit(jax.vmap(env.step, in_axes=(None, 0, 0)))(key(), states, actions)
+    for e in range(4):
+        alone = jax.jit(env.step)(key(), jax.tree.map(lambda x, e=e: x[e], states), actions[e])
+        jax.tree.map(lambda a, b, e=e: np.testing.assert_allclose(a[e], b, rtol=1e-5, atol=1e-6), together, alone)
 
 
 @pytest.mark.parametrize("num_agents", [3, 14])

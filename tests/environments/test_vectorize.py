@@ -63,6 +63,15 @@ def assert_same(a, b, **tolerance):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **tolerance), a, b)
 
 
+def assert_same_bits(a, b):
+    """Assert that whole numbers and random keys are the same, and other numbers but for rounding."""
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        is_key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+        x, y = (jax.random.key_data(z) if is_key else z for z in (x, y))
+        tolerance = 1e-5 if jnp.issubdtype(x.dtype, jnp.floating) else 0
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+
+
 def select(flags, tree, other):
     """Return the rows of `tree` where flags [E] are set, else those of `other`."""
     return jax.tree.map(lambda x, y: np.where(flags.reshape(E, *[1] * (x.ndim - 1)), x, y), tree, other)
@@ -186,6 +195,37 @@ def test_state_may_carry_a_random_key():
         state, successor, _ = step(venv, jax.random.key(t), state, jnp.zeros((E, 2), jnp.int32))
         rewards += np.asarray(successor.reward)[:, 0].tolist()
     assert len(set(rewards)) == 4 * E
+
+
+def test_keys_follow_from_the_key_and_the_number_of_the_instance_alone():
+    key, env = jax.random.key(3), SimpleSpread()
+    keys = {
+        (num_envs, first): np.asarray(jax.random.key_data(vectorize(env, num_envs, first=first).keys(key)))
+        for num_envs, first in [(1, 0), (4, 0), (8, 0), (4, 4), (3, 2)]
+    }
+    whole = keys[8, 0]
+    assert len({tuple(row) for row in whole}) == 8
+    for (num_envs, first), part in keys.items():
+        np.testing.assert_array_equal(part, whole[first : first + num_envs])
+    np.testing.assert_array_equal(whole[5], jax.random.key_data(jax.random.fold_in(key, 5)))
+    other = jax.random.key_data(vectorize(env, 8).keys(jax.random.key(4)))
+    assert (np.asarray(other) != whole).any(1).all()
+
+
+@pytest.mark.parametrize(("num_envs", "first"), [(4, 0), (3, 5)])
+@pytest.mark.parametrize(
+    "env", [ENVS["continuous spread"], Dice(Navigation(horizon=3, random_starts=True))], ids=["spread", "dice"]
+)
+def test_an_instance_is_the_same_whatever_their_number_and_wherever(env, num_envs, first):
+    mine = slice(first, first + num_envs)
+    whole, part = vectorize(env, 8), vectorize(env, num_envs, first=first)
+    (state, ts), (few_state, few_ts) = (begin(venv, jax.random.key(0)) for venv in (whole, part))
+    for t in range(4):
+        action = random_action(jax.random.key(t), env.spec, 8)
+        assert_same_bits(few_state, jax.tree.map(lambda x: x[mine], state))
+        assert_same(few_ts, jax.tree.map(lambda x: x[mine], ts), rtol=1e-5, atol=1e-5)
+        state, _, ts = step(whole, jax.random.key(t), state, action)
+        few_state, _, few_ts = step(part, jax.random.key(t), few_state, action[mine])
 
 
 @pytest.mark.parametrize("num_envs", [0, -1, 2.0, True])

@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -7,8 +6,10 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import SettingError
+from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.environments.registry import make
-from jaxmarl_lite.learners import on_policy
+from jaxmarl_lite.learners import clipped_update
+from jaxmarl_lite.learners.actor_critic import networks, see, value_of
 from jaxmarl_lite.learners.presets import make_learner
 
 KEY = jax.random.key(0)
@@ -45,10 +46,10 @@ def values(learner, env, state):
     for _ in range(env.spec.horizon - 1):
         seen.append(env.step(KEY, seen[-1][0], jnp.zeros(env.spec.num_agents, int)))
     ts = jax.tree.map(lambda *x: jnp.stack(x)[:, None], *(ts for _, ts in seen))
-    nets = on_policy._networks(learner.settings, env.spec)
-    restart = jnp.zeros(ts.truncated.shape, bool)
-    _, value = on_policy._value(learner.settings, nets, state.params.critic, nets.critic.carry(1), ts, restart)
-    return state.returns.restore(value)[:, 0]
+    net = networks(learner.settings, env.spec).critic
+    seen = see(learner.settings, ts, jnp.zeros(ts.truncated.shape, bool))
+    _, value = value_of(net, state.params.critic, net.carry(1), seen)
+    return state.returns.restore(value[0])
 
 
 def assert_equal_trees(first, second):
@@ -149,7 +150,8 @@ def test_no_illegal_action_is_ever_taken_however_much_it_is_wanted(a_learner, pr
     params["params"]["Dense_1"]["bias"] = jnp.array([50.0, 0.0, 50.0, 0.0])
     policy = learner.policy(env.spec)
     _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 500))
-    action, _ = policy.act(params, policy.carry(500), ts, jnp.ones(500, bool), KEY, greedy)
+    keys = jax.random.split(KEY, 500)
+    action, _ = policy.act(params, policy.carry(500), ts, jnp.ones(500, bool), keys, greedy)
     assert action.dtype == jnp.int32
     assert action.shape == (500, 2)
     assert set(np.unique(action)) <= {1, 3}
@@ -165,35 +167,46 @@ def test_learning_takes_no_illegal_action(a_learner, probe):
     assert np.isfinite(float(metrics["loss"]))
 
 
-def test_acting_is_indifferent_to_the_order_of_environments(a_learner):
+@pytest.mark.parametrize("greedy", [True, False])
+def test_acting_is_indifferent_to_the_order_of_environments(a_learner, greedy):
     learner, env = a_learner(), make("grid/navigation", random_starts=True, random_goals=True)
     params, policy = first_params(learner, env), learner.policy(env.spec)
     params = jax.tree.map(lambda x: 10 * x, params)
     _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 32))
-    order = jax.random.permutation(KEY, 32)
+    keys, order = jax.random.split(KEY, 32), jax.random.permutation(KEY, 32)
 
-    def act(ts):
-        return policy.act(params, policy.carry(32), ts, jnp.ones(32, bool), KEY, True)[0]
+    def act(ts, keys):
+        return policy.act(params, policy.carry(32), ts, jnp.ones(32, bool), keys, greedy)[0]
 
-    action = act(ts)
+    action = act(ts, keys)
     assert len(np.unique(action)) > 1
-    np.testing.assert_array_equal(act(jax.tree.map(lambda x: x[order], ts)), action[order])
+    np.testing.assert_array_equal(act(jax.tree.map(lambda x: x[order], ts), keys[order]), action[order])
+    # The keys matter where an action is drawn, and nowhere else.
+    assert bool(jnp.any(act(ts, keys[order]) != action)) == (not greedy)
 
 
 def test_the_loss_is_indifferent_to_the_order_of_environments(a_learner):
     learner, env = a_learner(), make("grid/navigation", horizon=4)
-    settings, nets = learner.settings, on_policy._networks(learner.settings, env.spec)
+    settings, nets = learner.settings, networks(learner.settings, env.spec)
 
     @jax.jit
     def losses(order):
-        state = learner.init(KEY, env)
-        actors, steps, _ = on_policy._collect(settings, nets, state, env, KEY)
-        batch, _ = on_policy._estimate(settings, nets, state, actors, steps)
-        loss = functools.partial(on_policy._loss, settings, nets, state.hyper, state.params, state.actors.carry)
-        return loss(batch)[0], loss(jax.tree.map(lambda x: x[:, order], batch))[0]
+        passed = learner.init(KEY, env)
+        for name in ("collect", "estimate"):
+            passed = learner.phases[name](passed, env, jnp.zeros(()), WHOLE)
+
+        def loss(params, order):
+            memory, batch = jax.tree.map(lambda x: x[order], (passed.memory, passed.batch))
+            scales = clipped_update._scales(settings, batch, jnp.arange(len(order))[None], WHOLE)
+            scale = jax.tree.map(lambda x: x[0], scales)
+            return clipped_update._loss(nets, passed.state.hyper, scale, memory, batch, params)[0]
+
+        gradient = jax.value_and_grad(loss)
+        return gradient(passed.state.params, jnp.arange(8)), gradient(passed.state.params, order)
 
     straight, permuted = losses(jnp.array([3, 1, 0, 2, 7, 6, 5, 4]))
-    assert float(permuted) == pytest.approx(float(straight), rel=1e-5)
+    assert float(permuted[0]) == pytest.approx(float(straight[0]), rel=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), permuted[1], straight[1])
 
 
 def test_hyper_parameters_are_leaves_that_may_differ_along_an_axis(a_learner, probe):

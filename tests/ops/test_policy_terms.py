@@ -2,16 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
-from jaxmarl_lite.ops.policy import mask_logits, ppo_clip, sample_index
+from jaxmarl_lite.ops.policy import categorical, mask_logits, ppo_clip, sample_index
 from jaxmarl_lite.ops.value import clipped_value_loss
-
-
-def masked_entropy(logits, legal):
-    log_probs = jax.nn.log_softmax(mask_logits(logits, legal))
-    return -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1)
-
 
 LEGAL = [[True, True, True], [True, False, True], [False, True, False]]
 
@@ -25,15 +20,86 @@ def test_actions_that_are_not_legal_have_no_probability_and_the_others_keep_thei
     np.testing.assert_allclose(probs, want / want.sum(), rtol=1e-6)
 
 
+def reference_categorical(logits, action):
+    """The log-probability of `action` and the entropy under logits [N, ...], in double precision."""
+    log_probs = scipy.special.log_softmax(np.asarray(logits, np.float64), axis=0)
+    log_prob = np.take_along_axis(log_probs, np.asarray(action)[None], axis=0)[0]
+    return log_prob, scipy.stats.entropy(np.exp(log_probs), axis=0)
+
+
+def differences(function, x, step=1e-5):
+    """The gradient of a function of one array, by central differences in double precision."""
+    x, grad = np.asarray(x, np.float64), np.zeros(x.shape)
+    for at in np.ndindex(*x.shape):
+        move = np.zeros(x.shape)
+        move[at] = step
+        grad[at] = (function(x + move) - function(x - move)) / (2 * step)
+    return grad
+
+
+def sample_choices(shape, num_actions=5, scale=3.0):
+    rng = np.random.default_rng(len(shape))
+    logits = scale * rng.normal(size=(num_actions, *shape)).astype(np.float32)
+    return logits, rng.integers(0, num_actions, shape, dtype=np.int32)
+
+
+@pytest.mark.parametrize("num_actions", [1, 2, 5])
+@pytest.mark.parametrize("shape", [(), (7,), (4, 3, 2)])
+def test_categorical_gives_the_log_probability_and_the_entropy_of_scipy(shape, num_actions):
+    logits, action = sample_choices(shape, num_actions)
+    got = jax.jit(categorical)(logits, action)
+    for mine, want in zip(got, reference_categorical(logits, action), strict=True):
+        assert mine.shape == shape
+        np.testing.assert_allclose(mine, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [-1e4, 1e4])
+def test_categorical_does_not_overflow_and_ignores_what_is_added_to_all_logits(offset):
+    logits, action = sample_choices((6,))
+    logits = np.round(logits * 64) / 64  # so that the offset is added without rounding
+    moved = jax.jit(categorical)(logits + np.float32(offset), action)
+    for mine, want in zip(moved, reference_categorical(logits, action), strict=True):
+        np.testing.assert_allclose(mine, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["log-probability", "entropy"])
+def test_gradients_of_categorical_are_those_of_finite_differences(part):
+    logits, action = sample_choices((3, 2))
+    weight = np.random.default_rng(1).normal(size=(3, 2))
+    grad = jax.grad(lambda logits: (categorical(logits, action)[part] * weight).sum())(jnp.asarray(logits))
+    want = differences(lambda logits: (reference_categorical(logits, action)[part] * weight).sum(), logits)
+    assert np.abs(want).max() > 0.1
+    np.testing.assert_allclose(grad, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["log-probability", "entropy"])
 @pytest.mark.parametrize("legal", LEGAL)
-def test_entropy_of_masked_logits_has_finite_gradients_that_vanish_where_illegal(legal):
-    logits, legal = jnp.array([1.0, -2.0, 0.5]), jnp.array(legal)
-    entropy, grad = jax.value_and_grad(masked_entropy)(logits, legal)
-    assert np.isfinite(entropy)
-    assert np.isfinite(grad).all()
-    np.testing.assert_array_equal(np.asarray(grad)[~np.asarray(legal)], 0.0)
-    probs = np.asarray(jax.nn.softmax(mask_logits(logits, legal)))
-    np.testing.assert_allclose(entropy, scipy.stats.entropy(probs), rtol=1e-5, atol=1e-6)
+def test_categorical_of_masked_logits_is_that_of_the_legal_ones_and_has_finite_gradients(legal, part):
+    logits, legal = jnp.array([1.0, -2.0, 0.5]), np.array(legal)
+    action = int(np.flatnonzero(legal)[-1])
+
+    def masked(logits):
+        return categorical(mask_logits(logits, jnp.asarray(legal)), jnp.asarray(action))[part]
+
+    def kept(few):
+        return reference_categorical(few, legal[:action].sum())[part]
+
+    value, grad = jax.value_and_grad(masked)(logits)
+    few = np.asarray(logits)[legal]
+    np.testing.assert_allclose(value, kept(few), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(np.asarray(grad)[~legal], 0.0)
+    np.testing.assert_allclose(np.asarray(grad)[legal], differences(kept, few), rtol=1e-4, atol=1e-6)
+
+
+def test_categorical_gives_an_illegal_action_no_probability_and_still_finite_gradients():
+    legal = jnp.array([True, False, True])
+
+    def probability(logits):
+        return jnp.exp(categorical(mask_logits(logits, legal), jnp.asarray(1))[0])
+
+    value, grad = jax.value_and_grad(probability)(jnp.array([1.0, 50.0, 0.5]))
+    assert float(value) == 0.0
+    np.testing.assert_array_equal(grad, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +109,8 @@ def test_entropy_of_masked_logits_has_finite_gradients_that_vanish_where_illegal
 )
 def test_sampled_indices_follow_the_probabilities_and_never_one_of_zero(probs):
     draws = 40_000
-    index = jax.jit(sample_index)(jax.random.key(3), jnp.tile(jnp.array(probs), (draws, 1)))
+    uniform = jax.random.uniform(jax.random.key(3), (draws,))
+    index = jax.jit(sample_index)(uniform, jnp.tile(jnp.array(probs)[:, None], (1, draws)))
     assert index.dtype == jnp.int32
     counts = np.bincount(index, minlength=4)
     probs = np.array(probs) / np.sum(probs)
@@ -51,21 +118,36 @@ def test_sampled_indices_follow_the_probabilities_and_never_one_of_zero(probs):
     assert scipy.stats.chisquare(counts[probs > 0.0], draws * probs[probs > 0.0]).pvalue > 1e-3
 
 
+def test_sampled_index_is_the_first_whose_cumulative_probability_exceeds_the_uniform_number():
+    rng = np.random.default_rng(0)
+    uniform, probs = rng.random((5, 4), np.float32), rng.random((6, 5, 4), np.float32)
+    got = jax.jit(sample_index)(uniform, probs)
+    for at in np.ndindex(5, 4):
+        cumulative = np.cumsum(probs[:, *at], dtype=np.float32)
+        assert int(got[at]) == int(np.argmax(cumulative > uniform[at] * cumulative[-1]))
+
+
 def test_sampled_indices_are_legal_under_every_mask():
     masks = np.array(list(np.ndindex(2, 2, 2, 2, 2))[1:], bool)
-    logits = 5.0 * jax.random.normal(jax.random.key(0), (100, len(masks), 5))
-    index = sample_index(jax.random.key(1), jax.nn.softmax(mask_logits(logits, jnp.asarray(masks))))
+    logits = 5.0 * jax.random.normal(jax.random.key(0), (5, 100, len(masks)))
+    probs = jax.nn.softmax(mask_logits(logits, jnp.asarray(masks.T)[:, None]), axis=0)
+    index = sample_index(jax.random.uniform(jax.random.key(1), (100, len(masks))), probs)
     assert index.shape == (100, len(masks))
     assert masks[np.arange(len(masks)), np.asarray(index)].all()
 
 
+def test_the_only_choice_is_always_taken():
+    index = sample_index(jnp.array([0.0, 0.5]), jnp.ones((1, 2)))
+    assert index.dtype == jnp.int32
+    np.testing.assert_array_equal(index, [0, 0])
+
+
 @pytest.mark.parametrize("uniform", [0.0, np.nextafter(np.float32(1), np.float32(0))])
-def test_sampled_index_has_probability_even_at_the_ends_of_the_uniform_number(uniform, monkeypatch):
+def test_sampled_index_has_probability_even_at_the_ends_of_the_uniform_number(uniform):
     rng = np.random.default_rng(0)
     probs = rng.random((2000, 6), np.float32) * (rng.random((2000, 6)) < 0.5)
     probs = probs[probs.sum(1) > 0.0]
-    monkeypatch.setattr(jax.random, "uniform", lambda key, shape: jnp.full(shape, uniform, jnp.float32))
-    index = np.asarray(sample_index(jax.random.key(0), jnp.asarray(probs)))
+    index = np.asarray(sample_index(jnp.full(len(probs), uniform, jnp.float32), jnp.asarray(probs.T)))
     assert (probs[np.arange(len(probs)), index] > 0.0).all()
 
 

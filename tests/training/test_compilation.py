@@ -16,6 +16,15 @@ def test_the_stopwatch_adds_up_tracing_and_compiling_apart():
     assert watch.compile_seconds > first[1]
 
 
+def test_what_is_donated_is_gone_and_the_rest_stays():
+    given, kept = jnp.ones(3), jnp.ones(3)
+    program = Stopwatch().compiled(lambda x, y: x + y, given, kept, donate=(0,))
+    assert "input_output_alias={ {}: (0, " in program.as_text()
+    assert program(given, kept).tolist() == [2.0, 2.0, 2.0]
+    assert given.is_deleted()
+    assert not kept.is_deleted()
+
+
 def test_flags_of_the_user_overrule_ours(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     monkeypatch.delenv("XLA_FLAGS", raising=False)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from jaxmarl_lite.training.evaluate import Episodes, evaluate, summarise
 
 HORIZON = 12
 NOBODY = Policy(
-    lambda num_envs: (), lambda params, carry, ts, restart, key, greedy: (jnp.zeros(ts.active.shape, int), ())
+    lambda num_envs: (), lambda params, carry, ts, restart, keys, greedy: (jnp.zeros(ts.active.shape, int), ())
 )
 
 
@@ -91,7 +93,8 @@ def test_returns_are_those_of_a_hand_rollout(name, greedy):
     total, length = np.zeros(env.spec.num_agents), 0
     while not ts.done:
         batch = jax.tree.map(lambda x: x[None], ts)
-        action, _ = act(params, policy.carry(1), batch, jnp.array([length == 0]), jax.random.key(7), greedy=True)
+        fresh, keys = jnp.array([length == 0]), jax.random.split(jax.random.key(7), 1)
+        action, _ = act(params, policy.carry(1), batch, fresh, keys, greedy=True)
         state, ts = step(jax.random.key(6), state, action[0])
         total, length = total + np.asarray(ts.reward), length + 1
     np.testing.assert_allclose(played.episode_return, np.tile(total, (3, 1)), rtol=1e-6)
@@ -99,7 +102,7 @@ def test_returns_are_those_of_a_hand_rollout(name, greedy):
 
 
 def test_a_policy_is_told_of_its_first_step_and_keeps_its_memory():
-    def act(params, carry, ts, restart, key, greedy):
+    def act(params, carry, ts, restart, keys, greedy):
         carry = jnp.where(restart, 0, carry + 1)
         return jnp.stack([carry % 2, carry % 2], axis=1), carry
 
@@ -109,8 +112,20 @@ def test_a_policy_is_told_of_its_first_step_and_keeps_its_memory():
     np.testing.assert_array_equal(played.episode_return, 2)  # actions 0 1 0 1 0
 
 
+def test_an_episode_is_the_same_whatever_their_number():
+    def act(params, carry, ts, restart, keys, greedy):
+        return jax.vmap(lambda key: jax.random.randint(key, (2,), 0, 4))(keys), carry
+
+    env = make("grid/navigation", random_starts=True, random_goals=True, horizon=9)
+    play = jax.jit(partial(evaluate, Policy(lambda num_envs: (), act), (), env), static_argnames="episodes")
+    few, many = (play(jax.random.key(3), episodes=episodes) for episodes in (4, 16))
+    assert len(np.unique(many.episode_return)) > 8
+    np.testing.assert_array_equal(few.length, many.length[:4])
+    np.testing.assert_allclose(few.episode_return, many.episode_return[:4], rtol=1e-6)
+
+
 def test_it_may_be_mapped_over_parameters():
-    def act(params, carry, ts, restart, key, greedy):
+    def act(params, carry, ts, restart, keys, greedy):
         return jnp.full(ts.active.shape, params), carry
 
     env = make("matrix/game", payoff=[[[1.0, 0.0], [0.0, 2.0]]] * 2, horizon=5)

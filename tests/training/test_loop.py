@@ -8,6 +8,7 @@ import pytest
 import jaxmarl_lite as jml
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.training import loop
 from jaxmarl_lite.training.folder import CONFIG
 from jaxmarl_lite.training.loop import _require_finite, _rows, resume, train
 
@@ -36,6 +37,17 @@ def trained_and_seen(quick_compilation, learner_settings, plan, probe):
 @pytest.fixture(scope="module")
 def trained(trained_and_seen):
     return trained_and_seen[0]
+
+
+def noting(learner, note):
+    """Return the learner with metrics changed by `note`: (metrics, progress) -> metrics."""
+    *_, (name, last) = learner.phases.items()
+
+    def phase(passed, env, progress, shard):
+        state, metrics = last(passed, env, progress, shard)
+        return state, note(metrics, progress)
+
+    return learner._replace(phases={**learner.phases, name: phase})
 
 
 def test_the_package_hands_out_the_function_every_time():
@@ -107,17 +119,37 @@ def test_the_same_key_gives_the_same_run_written_the_old_way_or_the_new(trained,
     assert train(learner, env, jax.random.PRNGKey(0), seeds=2, **plan).rows == trained.rows
 
 
-def test_the_learner_is_traced_once_and_its_progress_runs_from_0_towards_1(learner, env, plan):
+def test_each_phase_is_traced_once_and_its_progress_runs_from_0_towards_1(learner, env, plan):
     calls = []
 
-    def step(state, env, progress):
-        calls.append(progress)
-        state, metrics = learner.step(state, env, progress)
-        return state, {**metrics, "progress": progress}
+    def counted(name, phase):
+        def call(passed, env, progress, shard):
+            calls.append(name)
+            return phase(passed, env, progress, shard)
 
-    rows = train(learner._replace(step=step), env, KEY, **plan).rows
-    assert len(calls) == 1
+        return call
+
+    phases = {name: counted(name, phase) for name, phase in learner.phases.items()}
+    spied = noting(learner._replace(phases=phases), lambda metrics, progress: {**metrics, "progress": progress})
+    rows = train(spied, env, KEY, **plan).rows
+    assert calls == list(learner.phases)
     assert [row["progress"] for row in rows] == [0, 0.25, 0.5, 0.75]
+
+
+def test_the_state_is_donated_to_a_block_and_to_nothing_else(learner, env, plan, monkeypatch):
+    donated = []
+
+    class Spy(loop.Stopwatch):
+        def compiled(self, function, *args, donate=()):
+            program = super().compiled(function, *args, donate=donate)
+            donated.append((len(jax.tree.leaves(args[0])) if donate else 0, program.as_text().count("may-alias")))
+            return program
+
+    monkeypatch.setattr(loop, "Stopwatch", Spy)
+    state = train(learner, env, KEY, seeds=2, **plan).state
+    leaves = len(jax.tree.leaves(state))
+    assert sorted(donated) == [(0, 0), (0, 0), (leaves, leaves)]  # the first state, the evaluation, a block
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))
 
 
 def test_callbacks_see_every_block(trained_and_seen):
@@ -128,13 +160,12 @@ def test_callbacks_see_every_block(trained_and_seen):
 
 
 def test_learning_that_diverges_stops_with_a_sentence_and_keeps_what_was_saved(trained, learner, env, plan, tmp_path):
-    def step(state, env, progress):
-        state, metrics = learner.step(state, env, progress)
-        return state, {**metrics, "loss": jnp.where(progress < 0.5, metrics["loss"], jnp.nan)}
+    def diverge(metrics, progress):
+        return {**metrics, "loss": jnp.where(progress < 0.5, metrics["loss"], jnp.nan)}
 
     out = tmp_path / "run"
     with pytest.raises(RunError, match=r"loss of seed 0 is no longer finite in block 3.*up to block 2 is kept in"):
-        train(learner._replace(step=step), env, KEY, out=out, seeds=2, **plan)
+        train(noting(learner, diverge), env, KEY, out=out, seeds=2, **plan)
     seen = []
     assert resume(out, callbacks=(seen.append,)).rows == trained.rows
     assert [at.block for at in seen] == [3, 4]

@@ -1,5 +1,6 @@
 """Team navigation on a grid: every agent must stand on its own goal at the same time."""
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,12 +14,12 @@ from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_bool, require_int
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.core.tree import along_last
 
 GOAL_REWARD = 10.0
 STEP_COST = 0.05
 DISTANCE_COST = 0.1
 BUMP_COST = 0.5
-_MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1), (0, 0))  # up, down, left, right, stay
 
 
 class NavigationState(NamedTuple):
@@ -127,12 +128,10 @@ class Navigation:
     def step(self, key: Key, state: NavigationState, action: Array) -> tuple[NavigationState, TimeStep]:
         """Move everybody at once."""
         del key
-        pos, blocked, collided = self._move(state, action)
+        pos, distance, bumps = along_last(self._move)(state.agent_pos, state.goal_pos, action)
         state = NavigationState(pos, state.goal_pos, state.time + 1)
-        distance = _total(jnp.abs(pos - state.goal_pos))
         solved = distance == 0
-        cost = STEP_COST + DISTANCE_COST * distance + BUMP_COST * blocked + BUMP_COST * collided
-        reward = jnp.where(solved, GOAL_REWARD, -cost)
+        reward = jnp.where(solved, GOAL_REWARD, -(STEP_COST + DISTANCE_COST * distance + BUMP_COST * bumps))
         return state, self.observe(state)._replace(
             reward=jnp.full(self.num_agents, reward),
             terminated=jnp.full(self.num_agents, solved),
@@ -171,28 +170,31 @@ class Navigation:
             axes.annotate(str(i), (column, row), ha="center", va="center", color="white")
         axes.set_title(f"step {int(state.time)}   reward {float(np.asarray(step.reward)[0]):+.2f}")
 
-    def _move(self, state: NavigationState, action: Array) -> tuple[Array, Array, Array]:
-        """Return positions, the number of moves off the grid or into walls, and whether any two collided."""
-        before = state.agent_pos
-        arrived = _both(before == state.goal_pos)
-        delta = sum((action == a)[:, None] * np.asarray(move, np.int32) for a, move in enumerate(_MOVES[:4]))
-        wanted = before + jnp.where(arrived[:, None], 0, delta)
+    def _move(self, before: Array, goal: Array, action: Array) -> tuple[Array, Array, Array]:
+        """Return positions, the sum of distances to the goals, and the number of bumps; [A, 2, ...] -> also [...]."""
+        up, down, left, right = ((action == move).astype(jnp.int32) for move in range(4))
+        arrived = _both(before == goal)
+        wanted = before + jnp.where(arrived[:, None], 0, jnp.stack([down - up, right - left], axis=1))
         inside = _both((wanted >= 0) & (wanted < self.size))
         if self.walls is not None:
             cell = jnp.clip(wanted, 0, self.size - 1)
             inside &= ~jnp.asarray(self._wall_map())[cell[:, 0], cell[:, 1]]
-        wanted = jnp.where(inside[:, None], wanted, before)
+        pos = jnp.where(inside[:, None], wanted, before)
+        collided = jnp.zeros(pos.shape[2:], bool)
         # Going back can only meet somebody who has not gone back yet, so A rounds always suffice.
-        pos, collided = wanted, jnp.zeros((), bool)
         for _ in range(self.num_agents - 1):
             shared = self._shares_cell(pos)
-            collided |= _any(shared)
+            collided |= functools.reduce(operator.or_, shared)
             pos = jnp.where(shared[:, None], before, pos)
-        return pos, _total(~inside), collided
+        blocked = _sum(~inside)
+        return pos, _sum(jnp.abs(pos - goal).reshape(-1, *pos.shape[2:])), blocked + collided
 
     def _shares_cell(self, pos: Array) -> Array:
-        same = [[_both(pos[i] == pos[j]) for j in range(self.num_agents) if j != i] for i in range(self.num_agents)]
-        return jnp.stack([_any(jnp.stack(row)) for row in same])
+        """Return whether each agent is not alone in its cell; [A, 2, ...] -> bool [A, ...]."""
+        row, column = pos[:, 0], pos[:, 1]
+        agents = range(self.num_agents)
+        same = [[(row[i] == row[j]) & (column[i] == column[j]) for j in agents if j != i] for i in agents]
+        return jnp.stack([functools.reduce(operator.or_, others) for others in same])
 
     def _place(self, name: str, is_random: bool, quarter_turns: int) -> None:
         given = getattr(self, name)
@@ -213,20 +215,13 @@ class Navigation:
         return [cell for cell in free if cell not in taken]
 
 
-# Reductions over the few agents, written out: on a CPU a reduction over a tiny axis is a scalar loop.
+# Reductions over few elements, written out: on a CPU a reduction over a tiny axis is a scalar loop.
 def _both(flags: Array) -> Array:
-    return flags[..., 0] & flags[..., 1]
+    return flags[:, 0] & flags[:, 1]
 
 
-def _any(flags: Array) -> Array:
-    out = flags[0]
-    for flag in flags[1:]:
-        out |= flag
-    return out
-
-
-def _total(values: Array) -> Array:
-    return sum((value.astype(jnp.int32) for value in values.ravel()), start=jnp.zeros((), jnp.int32))
+def _sum(values: Array) -> Array:
+    return functools.reduce(operator.add, (value.astype(jnp.int32) for value in values))
 
 
 def _round_the_border(num: int, size: int, quarter_turns: int, name: str) -> tuple[tuple[int, int], ...]:

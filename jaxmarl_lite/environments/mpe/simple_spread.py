@@ -116,7 +116,7 @@ class SimpleSpread:
 
     def _reward(self, state: SpreadState) -> Array:
         distance = world.nearest_distance(state.landmark_pos, state.agent_pos)
-        total = sum(distance[i] for i in range(distance.shape[0])) if len(distance) <= 12 else distance.sum()
+        total = distance.sum()
         collisions = world.overlaps(state.agent_pos, 2 * AGENT_RADIUS)
         return -(1.0 - self.local_ratio) * total - self.local_ratio * collisions
 

@@ -1,0 +1,81 @@
+"""Measuring in processes of their own, in turns, so that a noisy machine disturbs all alike."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+Command = list[str]
+
+
+def ours(*words: object) -> Command:
+    """Return the command of this library, as a user would type it, that prints JSON."""
+    return [sys.executable, "-m", "jaxmarl_lite", *map(str, words), "--json"]
+
+
+def peer(*words: object) -> Command:
+    """Return the command that measures another library."""
+    return [sys.executable, str(HERE / "peers.py"), *map(str, words)]
+
+
+def run_json(command: Command, threads: str = "all") -> dict:
+    """Run a command and return the last JSON object that it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+    if threads != "all":
+        environment["NPROC"] = threads  # the number of XLA's threads
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed with status {done.returncode}")
+    text = done.stdout
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return json.loads(text.strip().splitlines()[-1])
+
+
+def in_turns(commands: dict[str, tuple[Command, str]], rounds: int) -> dict[str, dict]:
+    """Run all commands `rounds` times in turn; returns for each its figures, speeds being medians over the rounds."""
+    runs: dict[str, list[dict]] = {name: [] for name in commands}
+    for number in range(rounds):
+        for name, (command, threads) in commands.items():
+            runs[name].append(run_json(command, threads))
+            print(f"round {number + 1}: {name:30} {runs[name][-1]['env_steps_per_second']:14,.0f}", file=sys.stderr)
+    return {name: _median(figures) for name, figures in runs.items()}
+
+
+def _median(figures: list[dict]) -> dict:
+    speeds = [run["env_steps_per_second"] for run in figures]
+    compiling = [run.get("trace_seconds", 0.0) + run.get("compile_seconds", 0.0) for run in figures]
+    return {
+        "env_steps_per_second": statistics.median(speeds),
+        "env_steps_per_second_min": min(speeds),
+        "env_steps_per_second_max": max(speeds),
+        "seconds_to_compile": statistics.median(compiling),
+        "rounds": len(speeds),
+        "devices": figures[0].get("devices", 1),
+    }
+
+
+def write(path: Path | None, benchmark: str, rows: list[dict]) -> None:
+    """Write rows as JSON, with the machine described."""
+    about = run_json([sys.executable, "-c", _MACHINE])
+    result = {"benchmark": benchmark, "cores": os.cpu_count(), **about, "rows": rows}
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+_MACHINE = """
+import importlib.metadata as m, json
+from jaxmarl_lite.training.machine import machine
+about = machine()
+for name in ("jaxmarl", "vmas", "torch", "mpe2"):
+    try:
+        about["versions"][name] = m.version(name)
+    except m.PackageNotFoundError:
+        pass
+print(json.dumps(about))
+"""
