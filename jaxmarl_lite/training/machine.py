@@ -8,7 +8,7 @@ import jax
 
 import jaxmarl_lite
 
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "distrax", "chex", "numpy")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "numpy")
 
 
 def machine() -> dict[str, Any]:

@@ -69,7 +69,7 @@ def offer_cores(wanted: int | None) -> None:
         jax.config.update("jax_num_cpu_devices", wanted or _num_cores())
     except RuntimeError:  # JAX runs already, with the devices that it has
         return
-    os.environ.setdefault("NPROC", "1")  # XLA's threads for each device
+    os.environ.setdefault("NPROC", str(wanted or _num_cores()))  # of XLA's threads: one for each device
 
 
 def choose_devices(learner: Learner, eval_episodes: int, wanted: int | None) -> int:

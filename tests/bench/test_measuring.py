@@ -22,6 +22,7 @@ TURNS, SIZE = 6, 16
 @dataclasses.dataclass(frozen=True)
 class ToySettings:
     num_envs: int = 4
+    equal_parts: int = 1
 
     @property
     def steps_per_update(self):
