@@ -143,9 +143,9 @@ def plan():
 
 @pytest.fixture(scope="session")
 def train_words():
-    """The words after `train` for a tiny run, without --out."""
+    """The words after `train` for a tiny run on one device, without --out."""
     env = {f"env.{name}": value for name, value in ENV_SETTINGS.items()}
-    return ["ippo", ENV, *options(**LEARNER, **PLAN, **env, seeds=SEEDS)]
+    return ["ippo", ENV, *options(**LEARNER, **PLAN, **env, seeds=SEEDS, devices=1)]
 
 
 @pytest.fixture(scope="session")

@@ -92,9 +92,11 @@ def resume(args: list[str]) -> None:
     given = options.parse(options.Resume, args, "jaxmarl-lite resume")
 
     from jaxmarl_lite.training import loop
+    from jaxmarl_lite.training.folder import RunFolder
     from jaxmarl_lite.training.placement import offer_cores
 
-    offer_cores(given.devices)
+    plan = RunFolder.open(given.run).config().get("plan")
+    offer_cores(given.devices or (plan.get("devices") if isinstance(plan, dict) else None))
     with console.LiveLine() as line:
         result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=(line,))
     _report(result, given.run)

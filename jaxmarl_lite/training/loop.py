@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -109,6 +110,12 @@ def resume(
     folder = RunFolder.open(out)
     learner, env, key, plan, cut = from_config(folder.config())
     as_before = plan.devices if (plan.devices or 1) <= jax.device_count() else None
+    if devices is None and as_before != plan.devices:
+        warnings.warn(
+            f"this run was trained on {plan.devices} devices, and there are {jax.device_count()} here: it goes on, and "
+            "sums are rounded otherwise.",
+            stacklevel=2,
+        )
     plan = replace(plan, devices=choose_devices(learner, plan.eval_episodes, devices or as_before))
     _require_room(learner, env, plan)
     if steps is not None:

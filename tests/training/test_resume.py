@@ -81,6 +81,18 @@ def test_killed_before_the_first_checkpoint(words, reference, tmp_path):
     assert_same_run(out, reference)
 
 
+def test_killed_on_two_devices_goes_on_with_two(words, python, tmp_path):
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    on_two = [word if word != "1" or words[at - 1] != "--devices" else "2" for at, word in enumerate(words)]
+    subprocess.run([*on_two, "--out", whole], check=True, capture_output=True)
+    assert kill_when([*on_two, "--out", stopped], lambda: last_block(stopped) >= 3)
+    assert RunFolder(stopped).config()["plan"]["devices"] == 2
+    subprocess.run([*python, "resume", stopped, "--devices", "2"], check=True, capture_output=True)
+    assert_same_run(stopped, whole)
+    with pytest.warns(UserWarning, match="trained on 2 devices, and there are 1 here"):
+        resume(stopped)
+
+
 def test_killed_again_and_again_at_random_moments(words, python, reference, tmp_path):
     out, chance, kills = tmp_path / "run", random.Random(3), 0
     for target in (2, 6):
