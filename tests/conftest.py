@@ -1,5 +1,11 @@
 """What many tests share: one compilation cache, tiny settings, a probe environment and a finished run."""
 
+import os
+
+# Before JAX starts, here and in processes that tests start: with several threads XLA now and then waits for ever for a
+# vmapped product (see CONTRIBUTING, Known traps). Programs of tests are too small to need them.
+os.environ.setdefault("NPROC", "1")
+
 import contextlib
 import math
 import shutil

@@ -140,17 +140,19 @@ def _loss(
     _, logits = logits_of(nets.actor, params.actor, memory.actor, batch.seen)
     _, value = value_of(nets.critic, params.critic, memory.critic, batch.seen)
     log_prob, entropy = categorical(logits, batch.action)
-    advantage = (batch.advantage - scale.centre) * scale.rate
+    # What weighs nothing may be anything, even NaN, which must not reach the gradient either.
+    active = batch.seen.active
+    advantage = jnp.where(active, (batch.advantage - scale.centre) * scale.rate, 0.0)
+    target = jnp.where(active, batch.target, 0.0)
     moved = log_prob - batch.log_prob
     terms = {
         "policy_loss": ppo_clip(log_prob, batch.log_prob, advantage, hyper["clip"]),
-        "value_loss": clipped_value_loss(value, batch.value, batch.target, hyper["value_clip"]),
+        "value_loss": clipped_value_loss(value, batch.value, target, hyper["value_clip"]),
         "entropy": entropy,
         # Schulman's low-variance estimate, (r - 1) - log r with r = new / old probability.
         "approx_kl": jnp.expm1(moved) - moved,
     }
-    share = batch.seen.active / jnp.maximum(scale.weight, 1e-8)
-    # What weighs nothing may be anything, even NaN.
-    means = {name: jnp.sum(jnp.where(batch.seen.active, term, 0.0) * share) for name, term in terms.items()}
+    share = active / jnp.maximum(scale.weight, 1e-8)
+    means = {name: jnp.sum(jnp.where(active, term, 0.0) * share) for name, term in terms.items()}
     loss = means["policy_loss"] + hyper["value_weight"] * means["value_loss"] - hyper["entropy"] * means["entropy"]
     return loss, {"loss": loss, **means}

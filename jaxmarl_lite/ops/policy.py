@@ -12,7 +12,7 @@ ILLEGAL_LOGIT = -1e9  # finite: -inf would make the gradient of the entropy NaN
 
 
 def mask_logits(logits: Array, legal: Array) -> Array:
-    """Return logits [..., N] in which actions that are not legal, bool [..., N], have no probability."""
+    """Return logits in which actions that are not legal, bool of the same shape, have no probability."""
     return jnp.where(legal, logits, ILLEGAL_LOGIT)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.training.compilation import Stopwatch
 from jaxmarl_lite.training.evaluate import evaluate
 from jaxmarl_lite.training.load import load_run
 from jaxmarl_lite.training.loop import train
@@ -32,8 +33,9 @@ def test_a_game_with_a_known_solution_is_solved(name, settings, best):
 
 def test_a_team_walks_the_shortest_way_in_every_episode_of_every_seed(solved_run):
     run = load_run(solved_run)
-    play = jax.jit(jax.vmap(lambda params, key: evaluate(run.policy, params, run.env, key, episodes=16)))
-    played = play(run.params, jax.random.split(jax.random.key(0), run.seeds))
+    play = jax.vmap(lambda params, key: evaluate(run.policy, params, run.env, key, episodes=16))
+    arguments = run.params, jax.random.split(jax.random.key(0), run.seeds)
+    played = Stopwatch().compiled(play, *arguments)(*arguments)
     np.testing.assert_allclose(played.episode_return, 8.65, rtol=1e-5)
     np.testing.assert_array_equal(played.length, 4)
 
