@@ -19,7 +19,7 @@ from jaxmarl_lite.core.shard import Shard
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
-from jaxmarl_lite.learners.replicate import replicate
+from jaxmarl_lite.learners.replicate import over_seeds, replicate
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
@@ -224,7 +224,7 @@ def _test(learner: Learner, plan: Plan, shard: Shard, params: Tree, env: Env, ke
     policy = learner.policy(env.spec)
     play = partial(evaluate, policy, episodes=plan.eval_episodes, greedy=not plan.sample_eval, shard=shard)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(plan.seeds))
-    return jax.vmap(lambda params, key: play(params, env, key))(params, keys)
+    return over_seeds(lambda seed: play(seed[0], env, seed[1]))((params, keys))
 
 
 def _require_finite(metrics: Mapping[str, Any], block: int, folder: RunFolder | None) -> None:
