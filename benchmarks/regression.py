@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--least", type=float, default=0.7, help="share of the stored ratio that must be reached")
     parser.add_argument("--store", action="store_true")
     given = parser.parse_args()
+    if not (given.store or BASELINE.exists()):
+        sys.exit(f"there is no {BASELINE.name} to compare with: make one with --store on the checkout to compare with.")
     now = measure(given.rounds)
     if given.store:
         BASELINE.write_text(json.dumps(now, indent=1) + "\n")

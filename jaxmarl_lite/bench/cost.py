@@ -19,6 +19,7 @@ _ARITHMETIC = {
     "sign", "sine", "sqrt", "subtract", "tan", "tanh",
 }  # fmt: skip
 _READS_A_PART = ("dynamic-slice", "gather", "slice")
+_MOST = 0.5  # of the kernels of a body: then the loop inside it is the one that matters
 _SMALL_CALL = 'xla_cpu_small_call="true"'  # XLA makes one kernel of a computation that does next to nothing
 
 
@@ -49,7 +50,11 @@ class Loop(NamedTuple):
     """A loop of a program."""
 
     turns: int
-    """of one call"""
+    """each time that it is begun"""
+    calls: int
+    """how often it is begun, by the loops around it"""
+    kernels: float
+    """started each time that it is begun"""
     names: frozenset[str]
     """the instructions that every turn may run"""
 
@@ -69,19 +74,26 @@ def kernels_in(program: Program) -> int:
     return sum(is_kernel(one) for one in _instructions(program, names))
 
 
-def main_loop(program: Program) -> Loop | None:
-    """Return the loop of known length, inside no other, that starts most kernels; None if there is none."""
+def main_loop(program: Program, name: str | None = None, calls: int = 1) -> Loop | None:
+    """Return the loop of known length that starts most kernels; None if there is none.
+
+    A loop that does little but turn another one, as that over seeds does, gives way to it.
+    """
     loops = [
         one
-        for name in _reached(program, program.entry, through_loops=False)
+        for name in _reached(program, name or program.entry, through_loops=False)
         for one in program.computations[name].values()
         if one.opcode == "while" and one.trips
     ]
     if not loops:
         return None
     longest = max(loops, key=lambda one: cost(program, one.called[0]).kernels * (one.trips or 1))
-    names = _instructions(program, _reached(program, longest.called[0]))
-    return Loop(longest.trips or 1, frozenset(one.name for one in names))
+    body, turns = longest.called[0], longest.trips or 1
+    inner = main_loop(program, body, calls * turns)
+    if inner is not None and inner.kernels >= _MOST * cost(program, body).kernels:
+        return inner
+    names = _instructions(program, _reached(program, body))
+    return Loop(turns, calls, cost(program, body).kernels * turns, frozenset(one.name for one in names))
 
 
 def is_kernel(one: Instruction) -> bool:

@@ -102,7 +102,7 @@ def _kernels(program: Program, runs: list[KernelRun]) -> dict[str, Any]:
     slowest = sorted(times, key=lambda name: -times[name])[:SLOWEST]
     return {
         "kernels_run": counts.total(),
-        "main_loop": {"turns": loop.turns, "kernels_per_turn": looped / loop.turns} if loop else None,
+        "main_loop": {"turns": loop.turns, "kernels_per_turn": looped / (loop.turns * loop.calls)} if loop else None,
         "slowest_kernels": [
             {"name": name, "runs": counts[name], "seconds": times[name], **_about(known[name])} for name in slowest
         ],
