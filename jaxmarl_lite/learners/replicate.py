@@ -12,8 +12,8 @@ from jaxmarl_lite.learners.learner import Learner, Phase
 def over_seeds(function: Callable[[Tree], Tree]) -> Callable[[Tree], Tree]:
     """Return `function` of one seed as a function of K, in leaves with a leading axis K.
 
-    On a CPU one after another: a core is kept busy by one, and products with an axis of seeds are half as fast
-    (measured in benchmarks/). Accelerators want all of them together.
+    On a CPU one after another: a core is kept busy by one, and products with an axis of seeds were half as fast even
+    for K = 1 (IPPO with 16 environments, two cores). Accelerators want all of them together.
     """
     if jax.default_backend() == "cpu":
         return lambda seeds: jax.lax.map(function, seeds)

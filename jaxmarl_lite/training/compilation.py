@@ -41,7 +41,8 @@ class Stopwatch:
 
 def _compiler_options() -> dict[str, Any]:
     # XLA's pool of CPU threads loses a task of a vmapped product now and then (jax 0.10.2), and the program waits for
-    # ever. One thread a product never does, and is as fast for networks of the usual size. XLA_FLAGS can overrule it.
+    # ever. One thread a product makes that rarer, not impossible, and is as fast for networks of the usual size.
+    # XLA_FLAGS can overrule it.
     flag = "xla_cpu_multi_thread_eigen"
     is_at_risk = jax.default_backend() == "cpu" and flag not in os.environ.get("XLA_FLAGS", "")
     return {flag: False} if is_at_risk else {}
