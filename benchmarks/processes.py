@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+OURS = "jaxmarl_lite"
 Command = list[str]
 
 
@@ -57,6 +58,18 @@ def _median(figures: list[dict]) -> dict:
         "rounds": len(speeds),
         "devices": figures[0].get("devices", 1),
     }
+
+
+def beside_peers(figures: dict[str, dict], **sizes: int) -> list[dict]:
+    """Print how fast each library was at work of these sizes, and return that as rows, with our speed over theirs."""
+    ours_at = figures[OURS]["env_steps_per_second"]
+    work = "  ".join(f"{name}={size:<6,}" for name, size in sizes.items())
+    rows = []
+    for name, values in figures.items():
+        speed = values["env_steps_per_second"]
+        print(f"{work}{name:22}{speed:12,.0f} env steps/s  ours is x {ours_at / speed:.1f}", flush=True)
+        rows.append({"library": name, **sizes, **values, "ours_is": ours_at / speed})
+    return rows
 
 
 def write(path: Path | None, benchmark: str, rows: list[dict]) -> None:

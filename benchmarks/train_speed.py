@@ -10,7 +10,7 @@ Without --jaxmarl only this library is measured.
 import argparse
 from pathlib import Path
 
-from processes import in_turns, ours, peer, write
+from processes import OURS, beside_peers, in_turns, ours, peer, write
 
 SETTINGS = (
     *("--rollout-length", 128, "--epochs", 4, "--minibatches", 4, "--lr", 2.5e-4, "--gamma", 0.99, "--lam", 0.95),
@@ -31,19 +31,14 @@ def main() -> None:
     rows = []
     for num_envs, seeds in CASES:
         words = ("bench", "train", "ippo", "mpe/simple_spread", "--num-envs", num_envs, *SETTINGS, "--seeds", seeds)
-        commands = {"jaxmarl_lite": (ours(*words, "--repeats", 5), "all")}
+        commands = {OURS: (ours(*words, "--repeats", 5), "all")}
         if given.jaxmarl is not None and seeds == 1:
             sizes = ("--num-envs", num_envs, "--env-steps", given.env_steps, "--checkout", given.jaxmarl)
             commands |= {
                 f"jaxmarl, {threads} thread(s)": (peer("train", "jaxmarl", *sizes), threads) for threads in ("1", "all")
             }
         figures = in_turns(commands, given.rounds)
-        ours_at = figures["jaxmarl_lite"]["env_steps_per_second"]
-        for name, values in figures.items():
-            ratio = ours_at / values["env_steps_per_second"]
-            rows.append({"library": name, "num_envs": num_envs, "seeds": seeds, **values, "ours_is": ratio})
-            speed = f"{values['env_steps_per_second']:12,.0f} env steps/s"
-            print(f"{num_envs:6} envs {seeds} seed(s)  {name:22}{speed}  ours is x {ratio:.1f}", flush=True)
+        rows += beside_peers(figures, num_envs=num_envs, seeds=seeds)
         write(given.out, "train_speed", rows)
 
 

@@ -11,7 +11,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from processes import in_turns, ours, peer, write
+from processes import OURS, beside_peers, in_turns, ours, peer, write
 
 CASES = [(3, 1), (3, 64), (3, 1024), (3, 4096), (5, 1024), (10, 1024), (20, 1024)]
 
@@ -23,7 +23,7 @@ def commands_of(num_agents: int, num_envs: int, env_steps: int) -> dict:
     # A repeat is of a second or so, here as there.
     steps = max(25, env_steps * 10 // num_envs if num_agents <= 5 else env_steps // num_envs)
     commands = {
-        "jaxmarl_lite": (ours(*here, "--steps", steps, "--repeats", 3), "all"),
+        OURS: (ours(*here, "--steps", steps, "--repeats", 3), "all"),
         "jaxmarl, 1 thread": (peer("step", "jaxmarl", *sizes), "1"),
         "jaxmarl, all threads": (peer("step", "jaxmarl", *sizes), "all"),
     }
@@ -44,12 +44,7 @@ def main() -> None:
     rows = []
     for num_agents, num_envs in CASES:
         figures = in_turns(commands_of(num_agents, num_envs, given.env_steps), given.rounds)
-        ours_at = figures["jaxmarl_lite"]["env_steps_per_second"]
-        for name, values in figures.items():
-            ratio = ours_at / values["env_steps_per_second"]
-            rows.append({"library": name, "num_agents": num_agents, "num_envs": num_envs, **values, "ours_is": ratio})
-            speed = f"{values['env_steps_per_second']:12,.0f} env steps/s"
-            print(f"{num_agents:3} agents {num_envs:6} envs  {name:22}{speed}  ours is x {ratio:.1f}", flush=True)
+        rows += beside_peers(figures, num_agents=num_agents, num_envs=num_envs)
         write(given.out, "versus", rows)
 
 

@@ -12,12 +12,12 @@ from jaxmarl_lite.bench.stepping import measure_stepping
 from jaxmarl_lite.bench.timing import seconds_of, spread
 from jaxmarl_lite.core.env import Env, Key, Tree
 from jaxmarl_lite.core.settings import require_int
-from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.core.shard import COPY, Shard
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate
 from jaxmarl_lite.training.compilation import Stopwatch
-from jaxmarl_lite.training.placement import COPY, Placement, share_equally
+from jaxmarl_lite.training.placement import Placement, share_equally
 
 ENV_STEPS = 100_000  # of a repeat, where the updates are left to us: about a second on two cores
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jaxmarl_lite.bench.timing import seconds_of, spread
 from jaxmarl_lite.core.env import Array, Env, Key
 from jaxmarl_lite.core.settings import require_int
-from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.core.shard import COPY, Shard
 from jaxmarl_lite.environments.actions import random_action
 from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.training.compilation import Stopwatch
-from jaxmarl_lite.training.placement import COPY, Placement, share_equally
+from jaxmarl_lite.training.placement import Placement, share_equally
 
 ENV_STEPS = 2**20  # of a repeat, where their number is left to us
 ENVS_FOR_NOTHING = 127  # a step of one environment costs about as much as one of this many more

@@ -7,6 +7,8 @@ from jax.flatten_util import ravel_pytree
 
 from jaxmarl_lite.core.env import Array, Tree
 
+COPY = -1  # stands for the axis of environments in what has none: it is the same on every device
+
 
 class Shard(NamedTuple):
     """The part of the environments that a device works on; by default all of them, on one device.

@@ -62,7 +62,7 @@ class Learner(NamedTuple):
     params: Callable[[Tree], Tree]
     """state -> what the policy needs"""
     env_axes: Callable[[Tree], Tree]
-    """state -> for each leaf, which of its axes is that of the environments; -1: none, it belongs to all of them"""
+    """state -> for each leaf, which of its axes is that of the environments, or COPY"""
 
     def step(self, state: Tree, env: Env, progress: Array, shard: Shard = WHOLE) -> tuple[Tree, dict[str, Tree]]:
         """Collect, then learn: returns (state, metrics). `progress` in [0, 1) drives the schedules."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.core.shard import COPY, Shard
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import when_any
 from jaxmarl_lite.data.rollout import Actors, EpisodeTotals, rollout, start
@@ -111,7 +111,7 @@ def _init(settings: OnPolicySettings, key: Key, env: Env) -> OnPolicyState:
 
 
 def _env_axes(state: OnPolicyState) -> Tree:
-    nowhere = jax.tree.map(lambda leaf: -1, state)
+    nowhere = jax.tree.map(lambda leaf: COPY, state)
     return nowhere._replace(actors=jax.tree.map(lambda leaf: 0, state.actors))
 
 

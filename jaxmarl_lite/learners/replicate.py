@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Tree
+from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.learners.learner import Learner, Phase
 
 
@@ -36,7 +37,7 @@ def replicate(learner: Learner, seeds: int) -> Learner:
 
     def env_axes(state):
         one = jax.eval_shape(lambda state: jax.tree.map(lambda x: x[0], state), state)
-        return jax.tree.map(lambda axis: axis + 1 if axis >= 0 else axis, learner.env_axes(one))
+        return jax.tree.map(lambda axis: COPY if axis == COPY else axis + 1, learner.env_axes(one))
 
     phases = {name: each(phase) for name, phase in learner.phases.items()}
     return learner._replace(init=init, phases=phases, env_axes=env_axes)

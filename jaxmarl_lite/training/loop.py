@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxmarl_lite.core.env import Env, Key, Tree
 from jaxmarl_lite.core.errors import RunError
-from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.core.shard import COPY, Shard
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
@@ -25,7 +25,7 @@ from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
 from jaxmarl_lite.training.machine import machine, versions
 from jaxmarl_lite.training.memory import available_memory, is_surely_small, memory_plan, require_memory
-from jaxmarl_lite.training.placement import COPY, Placement, choose_devices
+from jaxmarl_lite.training.placement import Placement, choose_devices
 from jaxmarl_lite.training.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
 
 _EPISODES = 1  # the axis of episodes, after that of seeds

@@ -18,8 +18,6 @@ from jaxmarl_lite.learners.learner import Learner
 _AXIS = "devices"
 _HOST_DEVICES_FLAG = "xla_force_host_platform_device_count"
 
-COPY = -1  # the same on every device
-
 Axes = Any
 """for each leaf of a tree, or for all of it: the number of its axis of environments, or COPY"""
 
