@@ -15,7 +15,7 @@ from processes import OURS, beside_peers, in_turns, ours, peer, write
 SETTINGS = (
     *("--rollout-length", 128, "--epochs", 4, "--minibatches", 4, "--lr", 2.5e-4, "--gamma", 0.99, "--lam", 0.95),
     *("--clip", 0.2, "--entropy", 0.01, "--value-weight", 0.5, "--max-grad-norm", 0.5, "--hidden", 64, 64),
-    *("--value-clip", 0.2, "--no-normalise-values"),
+    *("--value-clip", 0.2, "--normalise-values", "off"),
 )
 CASES = [(16, 1), (256, 1), (1024, 1), (16, 8)]
 

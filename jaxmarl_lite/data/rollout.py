@@ -58,8 +58,8 @@ Act = Callable[[Tree, TimeStep, Array, Tree], tuple[Array, Tree, Tree]]
 """(carry, ts, restart, noise) -> (action, carry, extras)"""
 Draw = Callable[[Key], Tree]
 """key -> the noise with which one environment's team acts once"""
-Look = Callable[[Tree, TimeStep], Tree]
-"""(carry, successor) -> outlook"""
+Look = Callable[[Tree, TimeStep, Tree], Tree]
+"""(carry, successor, noise) -> outlook"""
 
 
 def start(venv: VecEnv, key: Key, carry: Tree) -> Actors:
@@ -82,7 +82,7 @@ def rollout(
     length: int,
     act: Act,
     draw: Draw,
-    look: Look = lambda carry, successor: (),
+    look: Look = lambda carry, successor, noise: (),
 ) -> tuple[Actors, Transition, EpisodeTotals]:
     """Take `length` steps; returns (actors, transitions [T, E, ...], totals of the episodes that ended).
 
@@ -97,7 +97,7 @@ def rollout(
         noise, key = inputs
         action, carry, extras = act(actors.carry, actors.ts, actors.restart, noise)
         env_state, successor, ts = venv.step(key, actors.env_state, action)
-        transition = Transition(actors.ts, actors.restart, action, successor, extras, look(carry, successor))
+        transition = Transition(actors.ts, actors.restart, action, successor, extras, look(carry, successor, noise))
         done = successor.done
         returned = actors.episode_return + successor.reward
         length = actors.episode_length + 1

@@ -11,7 +11,9 @@ from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
+from jaxmarl_lite.environments.memory.cue import Cue
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
+from jaxmarl_lite.environments.probe.probes import PROBES
 
 Constructor = Callable[..., Env]
 
@@ -21,7 +23,9 @@ _constructors: dict[str, Constructor] = {
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "grid/navigation": Navigation,
+    "memory/cue": Cue,
     "mpe/simple_spread": SimpleSpread,
+    **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
 }
 # How each environment that lives was made, by its id, so that a run can be written down.
 _origins: dict[int, tuple[str, dict[str, Any]]] = {}

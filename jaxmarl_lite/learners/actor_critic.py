@@ -4,20 +4,51 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmarl_lite.core.env import Array, TimeStep, Tree
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.learners.heads import Head, head_of
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
-from jaxmarl_lite.nn.mlp import MLP
-from jaxmarl_lite.nn.net import Net, feed_forward
-from jaxmarl_lite.ops.policy import mask_logits
+from jaxmarl_lite.nn.gru import Recurrent
+from jaxmarl_lite.nn.mlp import MLP, Hidden
+from jaxmarl_lite.nn.net import Net, for_team, owners
+from jaxmarl_lite.ops.statistics import Moments
+
+_SIGHT_LIMIT = 10.0  # normalised observations are cut there, as in the PPO implementations that published curves are of
 
 
 class ActorCritic(NamedTuple):
-    """Something for the actor and something for the critic: networks, parameters or memories."""
+    """Something for the actor and something for the critic: parameters or memories."""
 
     actor: Any
     critic: Any
+
+
+class Nets(NamedTuple):
+    """The networks of a team."""
+
+    actor: Net
+    critic: Net
+    head: Head
+    """what the actor's outputs mean"""
+
+    def init(self, actor_key: Array, critic_key: Array) -> ActorCritic:
+        """Return parameters of both."""
+        return ActorCritic(self.actor.init(actor_key), self.critic.init(critic_key))
+
+    def memory(self, num_envs: int) -> ActorCritic:
+        """Return the memories of both at the start of episodes."""
+        return ActorCritic(self.actor.carry(num_envs), self.critic.carry(num_envs))
+
+
+class Sight(NamedTuple):
+    """Running statistics of what is seen."""
+
+    obs: Moments
+    """[A, O]"""
+    state: Moments
+    """[S]"""
 
 
 class Seen(NamedTuple):
@@ -38,46 +69,73 @@ class Seen(NamedTuple):
     """bool [E, T], an episode begins here"""
 
 
-def networks(settings: OnPolicySettings, spec: Spec) -> ActorCritic:
-    """Return the Net of the actor, with outputs N, and that of the critic, with one."""
+def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
+    """Return the networks: an actor, and a critic of the state or, to compare actions, of each action in it."""
+    sets, head = owners(spec, settings.sharing), head_of(spec, settings.bounds)
+    hidden = Hidden(settings.hidden, settings.activation, settings.layer_norm, settings.start)
 
     def net(input_size: int, outputs: int, output_scale: float) -> Net:
-        module = MLP(settings.hidden, outputs, settings.activation, output_scale)
-        return feed_forward(module, input_size, spec.num_agents, settings.sharing)
+        if settings.memory:
+            return for_team(Recurrent(hidden, settings.memory, outputs, output_scale), input_size, sets)
+        return for_team(MLP(hidden, outputs, output_scale), input_size, sets)
 
-    critic_size = spec.state_size if settings.critic == "joint" else spec.obs_shape[0]
-    return ActorCritic(actor=net(spec.obs_shape[0], spec.num_actions, 0.01), critic=net(critic_size, 1, 1.0))
+    critic_size, values = spec.state_size if settings.critic == "joint" else spec.obs_shape[0], 1
+    if compares_actions(settings):
+        critic_size, values = critic_size + spec.num_agents * spec.num_actions, spec.num_actions
+    return Nets(net(spec.obs_shape[0], head.outputs, 0.01), net(critic_size, values, 1.0), head)
 
 
-def see(settings: OnPolicySettings, ts: TimeStep, restart: Array) -> Seen:
+def compares_actions(settings: OnPolicySettings) -> bool:
+    """Return whether the critic gives a value to each action of an agent, knowing those of the others."""
+    return settings.estimator == "counterfactual"
+
+
+def see(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
     """Return what is read of a sequence of steps [T, E, ...]."""
-    state = jnp.moveaxis(ts.state, 0, -1) if settings.critic == "joint" else None
+    obs, state = ts.obs, ts.state
+    if sight is not None:
+        obs, state = (jnp.clip(moments.normalise(x), -_SIGHT_LIMIT, _SIGHT_LIMIT) for moments, x in zip(
+            sight, (obs, state), strict=True
+        ))  # fmt: skip
     features_before_time = (1, 3, 0, 2)
     return Seen(
-        ts.obs.transpose(features_before_time),
-        state,
+        obs.transpose(features_before_time),
+        jnp.moveaxis(state, 0, -1) if settings.critic == "joint" else None,
         ts.legal.transpose(features_before_time),
         jnp.swapaxes(ts.active, 0, 1),
         restart.T,
     )
 
 
-def see_step(settings: OnPolicySettings, ts: TimeStep, restart: Array) -> Seen:
+def see_step(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
     """Return what is read of a single step [E, ...], as a sequence of length 1."""
-    return see(settings, *jax.tree.map(lambda x: x[None], (ts, restart)))
+    return see(settings, sight, *jax.tree.map(lambda x: x[None], (ts, restart)))
 
 
-def logits_of(net: Net, params: Tree, memory: Tree, seen: Seen) -> tuple[Tree, Array]:
-    """Return the actor's memory and its masked logits [N, E, T, A]."""
-    memory, logits = net.apply(params, memory, jnp.swapaxes(seen.obs, 0, 1), seen.restart)
-    return memory, mask_logits(logits, jnp.swapaxes(seen.legal, 0, 1))
+def distribution_of(
+    nets: Nets, params: Tree, memory: Tree, seen: Seen, agents: Array | None = None
+) -> tuple[Tree, Array]:
+    """Return the actor's memory and the parameters of its distributions of actions [Y, E, T, A]."""
+    memory, outputs = nets.actor.apply(params, memory, jnp.swapaxes(seen.obs, 0, 1), seen.restart, agents)
+    return memory, nets.head.params(outputs, jnp.swapaxes(seen.legal, 0, 1))
 
 
-def value_of(net: Net, params: Tree, memory: Tree, seen: Seen) -> tuple[Tree, Array]:
-    """Return the critic's memory and the values [E, T, A]."""
+def critic_of(
+    nets: Nets, params: Tree, memory: Tree, seen: Seen, choice: Array | None = None, agents: Array | None = None
+) -> tuple[Tree, Array]:
+    """Return the critic's memory and its values [Y, E, T, A]; one that compares actions is told all agents' choices."""
     view = jnp.swapaxes(seen.obs, 0, 1)
     if seen.state is not None:
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
         view = jnp.broadcast_to(state, (*state.shape[:-1], view.shape[-1]))
-    memory, value = net.apply(params, memory, view, seen.restart)
-    return memory, value[0]
+    if choice is not None:
+        view = jnp.concatenate([view, _of_others(choice, num_actions=seen.legal.shape[1])])
+    return nets.critic.apply(params, memory, view, seen.restart, agents)
+
+
+def _of_others(choice: Array, num_actions: int) -> Array:
+    """Return for each agent the choices [E, T, A] of all others, one-hot, and zeros in its own place [A N, E, T, A]."""
+    num_agents = choice.shape[-1]
+    chosen = jnp.moveaxis(choice, -1, 0)[:, None] == jnp.arange(num_actions)[:, None, None]
+    is_other = 1.0 - np.eye(num_agents, dtype=np.float32)[:, None, None, None]
+    return (chosen[..., None] * is_other).reshape(-1, *choice.shape)

@@ -1,7 +1,7 @@
 """Hyper-parameters of the on-policy family; light to import, so that `--help` is quick."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_bool, require_choice, require_int, require_number
@@ -12,72 +12,107 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnPolicySettings:
-    """Actor-critic learning from fresh rollouts by the clipped objective of PPO; the defaults are IPPO."""
+    """Actor-critic learning from fresh rollouts; the defaults are IPPO, the clipped objective of PPO."""
 
     num_envs: int = 128
     """environments stepped together, E"""
     rollout_length: int = 25
     """steps taken in each environment before every update, T"""
+    passes: int = 1
+    """times that advantages of a rollout are estimated anew, by the networks as they then are, and learnt from"""
     epochs: int = 4
-    """passes over each rollout"""
+    """turns of gradient steps over the whole rollout, in every pass"""
     minibatches: int = 8
-    """parts of the environments that each pass is cut into; must divide num_envs"""
+    """parts of the environments that each epoch is cut into; must divide num_envs"""
     lr: float = 4e-3
     """learning rate of Adam"""
     anneal_lr: bool = True
     """let the learning rate fall linearly to 0 over the run"""
     gamma: float = 0.95
     """discount per step"""
+    estimator: Literal["gae", "n_step", "vtrace", "counterfactual"] = "gae"
+    """how advantages are estimated: generalised, over n_step steps, corrected for an older policy, or as what the
+    chosen action is worth above the agent's other ones"""
     lam: float = 0.95
-    """decay of the generalised advantage estimator, lambda"""
+    """decay of the estimators that mix all lengths, lambda"""
+    n_step: int = 5
+    """steps of the estimator n_step"""
+    objective: Literal["clip", "gradient", "trust_region"] = "clip"
+    """what the policy climbs: PPO's clipped ratio, the plain policy gradient, or the natural gradient within max_kl"""
+    sequential: bool = False
+    """agents learn one after another in random order, each weighing in how the ones before have changed"""
     clip: float = 0.2
-    """range of the probability ratio that the objective rewards"""
+    """range of the probability ratio that the clipped objective rewards"""
+    max_kl: float | None = None
+    """divergence from the old policy at which an update stops; under trust_region, where a step ends; None: anywhere"""
     value_clip: float | None = 0.2
     """how far the value may move from the one that collected the data; None: anywhere"""
+    huber: float | None = None
+    """error beyond which the value loss grows linearly only; None: nowhere"""
     entropy: float = 0.01
     """weight of the entropy bonus"""
+    anneal_entropy: bool = False
+    """let that weight fall linearly to 0 over the run"""
     value_weight: float = 0.5
     """weight of the value loss"""
     max_grad_norm: float = 0.5
-    """norm to which gradients are cut: of the whole team if parameters are shared, else of each agent"""
+    """norm to which gradients are cut: of the whole team if parameters are shared, else of each set of them"""
     standardise_advantages: bool = True
-    """bring the advantages of each minibatch to mean 0 and deviation 1: of the team, or of each independent agent"""
-    normalise_values: bool = True
-    """let the critic work in units of the returns' running mean and deviation (Yu et al. 2022, arXiv:2103.01955)"""
+    """bring the advantages of each minibatch to mean 0 and deviation 1: of the team, or of each that learns apart"""
+    normalise_values: Literal["off", "running", "popart"] = "running"
+    """let the critic work in units of the returns' running mean and deviation (Yu et al. 2022, arXiv:2103.01955);
+    popart keeps its outputs where they were when these change (van Hasselt et al. 2016, arXiv:1602.07714)"""
+    normalise_obs: bool = False
+    """bring what networks see to mean 0 and deviation 1, by running statistics (Andrychowicz et al. 2021,
+    arXiv:2006.05990)"""
+    scale_rewards: bool = False
+    """divide rewards by their running deviation (Papoudakis et al. 2021, arXiv:2006.07869)"""
     critic: Literal["local", "joint"] = "local"
     """what the critic sees: the agent's own observation, or the global state"""
-    sharing: Literal["shared", "independent"] = "shared"
-    """one set of parameters for all agents, told apart by a one-hot, or one set for each"""
+    sharing: Literal["shared", "group", "independent"] = "shared"
+    """one set of parameters for all agents, told apart by a one-hot, one for each group of like agents, or for each"""
     hidden: tuple[int, ...] = (64, 64)
     """sizes of the hidden layers, of actor and critic alike"""
+    memory: int = 0
+    """gated recurrent units behind them, in actor and critic alike; 0: none"""
     activation: Literal["tanh", "relu"] = "tanh"
     """activation of the hidden layers"""
+    layer_norm: bool = False
+    """normalise what the activations get (Ba et al. 2016, arXiv:1607.06450)"""
+    start: Literal["orthogonal", "normal"] = "orthogonal"
+    """how weights begin (Saxe et al. 2014, arXiv:1312.6120; Andrychowicz et al. 2021 compare them)"""
+    bounds: Literal["cut", "tanh"] = "cut"
+    """how continuous actions keep to their range: normal numbers are cut off there, or squashed by tanh"""
 
     def __post_init__(self) -> None:
         """Raise SettingError on a value that is not allowed."""
-        for name in ("num_envs", "rollout_length", "epochs", "minibatches"):
-            require_int(name, getattr(self, name))
+        for field in fields(self):
+            _require_kind(field.name, field.type, getattr(self, field.name))
         if self.num_envs % self.minibatches:
             raise SettingError(
                 f"minibatches={self.minibatches} does not divide num_envs={self.num_envs}: "
                 "each minibatch must hold the same number of environments."
             )
-        require_number("lr", self.lr, above=0.0)
-        require_number("max_grad_norm", self.max_grad_norm, above=0.0)
-        require_number("clip", self.clip, above=0.0)
-        if self.value_clip is not None:
-            require_number("value_clip", self.value_clip, above=0.0)
+        for name in ("lr", "max_grad_norm", "clip"):
+            require_number(name, getattr(self, name), above=0.0)
+        for name in ("value_clip", "max_kl", "huber"):
+            if getattr(self, name) is not None:
+                require_number(name, getattr(self, name), above=0.0)
         for name in ("gamma", "lam"):
             require_number(name, getattr(self, name), low=0.0, high=1.0)
         for name in ("entropy", "value_weight"):
             require_number(name, getattr(self, name), low=0.0)
-        for name in ("anneal_lr", "standardise_advantages", "normalise_values"):
-            require_bool(name, getattr(self, name))
-        require_choice("critic", self.critic, ("local", "joint"))
-        require_choice("sharing", self.sharing, ("shared", "independent"))
-        require_choice("activation", self.activation, ("tanh", "relu"))
         for size in self.hidden:
             require_int("hidden", size)
+        require_int("memory", self.memory, low=0)
+        if self.objective == "trust_region" and self.max_kl is None:
+            raise SettingError("max_kl=None is not allowed: with objective='trust_region' it says where a step ends.")
+
+        if self.sequential and self.estimator == "counterfactual":
+            raise SettingError(
+                "estimator='counterfactual' is not allowed with sequential=True: it compares the actions of all agents "
+                "at once."
+            )
 
     @property
     def steps_per_update(self) -> int:
@@ -94,3 +129,12 @@ class OnPolicySettings:
         from jaxmarl_lite.learners.on_policy import on_policy
 
         return on_policy(name, self)
+
+
+def _require_kind(name: str, kind: Any, value: Any) -> None:
+    if get_origin(kind) is Literal:
+        require_choice(name, value, get_args(kind))
+    elif kind is bool:
+        require_bool(name, value)
+    elif kind is int and name != "memory":
+        require_int(name, value)

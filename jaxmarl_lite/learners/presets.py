@@ -1,6 +1,7 @@
 """Published algorithms as values of their families' settings."""
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 from jaxmarl_lite.core.settings import require_known
@@ -10,13 +11,48 @@ from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
 # Independent PPO: de Witt et al. 2020, arXiv:2011.09533; PPO: Schulman et al. 2017, arXiv:1707.06347.
 IPPO = OnPolicySettings()
 # Multi-agent PPO, IPPO with a critic of the global state: Yu et al. 2022, arXiv:2103.01955.
-MAPPO = dataclasses.replace(IPPO, critic="joint")
+MAPPO = replace(IPPO, critic="joint")
+# Independent A2C and its twin with a critic of the global state: Papoudakis et al. 2021, arXiv:2006.07869; A2C is the
+# synchronous A3C of Mnih et al. 2016, arXiv:1602.01783.
+IA2C = replace(IPPO, objective="gradient", estimator="n_step", rollout_length=5, epochs=1, minibatches=1)
+MAA2C = replace(IA2C, critic="joint")
+# Counterfactual multi-agent policy gradients: Foerster et al. 2018, arXiv:1705.08926.
+COMA = replace(MAA2C, estimator="counterfactual")
+# Importance weighted actor-learners, for each agent: Espeholt et al. 2018, arXiv:1802.01561. Passes over a rollout by
+# a policy that has since moved stand for the lag of actors behind learners.
+IMPALA = replace(IA2C, estimator="vtrace", passes=4)
+# Trust region policy optimisation for each agent: Schulman et al. 2015, arXiv:1502.05477; and with a critic of the
+# global state, as MARLlib has it: Hu et al. 2023, arXiv:2210.13708.
+TRPO = replace(IPPO, objective="trust_region", max_kl=0.01)
+MATRPO = replace(TRPO, critic="joint")
+# Heterogeneous-agent PPO and TRPO, one agent after another: Kuba et al. 2022, arXiv:2109.11251.
+HAPPO = replace(MAPPO, sequential=True, sharing="independent")
+HATRPO = replace(MATRPO, sequential=True, sharing="independent")
 
-PRESETS: dict[str, Settings] = {"ippo": IPPO, "mappo": MAPPO}
+PRESETS: dict[str, Settings] = {
+    "ippo": IPPO,
+    "mappo": MAPPO,
+    "ia2c": IA2C,
+    "maa2c": MAA2C,
+    "coma": COMA,
+    "impala": IMPALA,
+    "trpo": TRPO,
+    "matrpo": MATRPO,
+    "happo": HAPPO,
+    "hatrpo": HATRPO,
+}
 
 SUMMARIES = {
     "ippo": "Independent PPO (de Witt et al. 2020): each agent's critic sees what the agent sees.",
     "mappo": "Multi-agent PPO (Yu et al. 2022): the critic sees the global state.",
+    "ia2c": "Independent A2C (Mnih et al. 2016): one plain policy gradient step from each short rollout.",
+    "maa2c": "Multi-agent A2C (Papoudakis et al. 2021): the critic sees the global state.",
+    "coma": "Counterfactual policy gradients (Foerster et al. 2018): an action against the agent's other ones.",
+    "impala": "V-trace for each agent (Espeholt et al. 2018): rollouts are used again, corrected for their age.",
+    "trpo": "Trust region steps for each agent (Schulman et al. 2015).",
+    "matrpo": "Trust region steps (Schulman et al. 2015) with a critic of the global state.",
+    "happo": "Heterogeneous-agent PPO (Kuba et al. 2022): agents learn one after another.",
+    "hatrpo": "Heterogeneous-agent trust region steps (Kuba et al. 2022): agents learn one after another.",
 }
 
 

@@ -1,17 +1,19 @@
-"""The record behind which every network stands, and the ways to give one to each agent."""
+"""The record behind which every network stands, and the way to give one to each agent of a team."""
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen
 
 from jaxmarl_lite.core.env import Array, Key, Tree
+from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.nn.gru import Recurrent
+from jaxmarl_lite.nn.mlp import MLP
 
-Sharing = Literal["shared", "independent"]
+Sharing = Literal["shared", "group", "independent"]
+Module = MLP | Recurrent
 
 
 class Net(NamedTuple):
@@ -21,42 +23,72 @@ class Net(NamedTuple):
     """key -> params"""
     carry: Callable[[int], Tree]
     """num_envs -> the memory at the start of an episode, leaves [E, A, ...]; () when feed-forward"""
-    apply: Callable[[Tree, Tree, Array, Array], tuple[Tree, Array]]
-    """(params, carry, x [I, E, T, A], restart bool [E, T]) -> (carry, y [Y, E, T, A]);
-    memory is cleared before each step at which `restart` is set"""
+    apply: Callable[..., tuple[Tree, Array]]
+    """(params, carry, x [I, E, T, A], restart bool [E, T], agents=None) -> (carry, y [Y, E, T, A]);
+    memory is cleared before each step at which `restart` is set; `agents`, int32 [A'], says which agents the axis A
+    is of, where it is not of all"""
 
 
-def feed_forward(module: linen.Module, input_size: int, num_agents: int, sharing: Sharing) -> Net:
-    """Give `module`, which maps columns [I, R] to [Y, R], to each of A agents.
-
-    "shared": one set of parameters, and each agent's index is appended to its input, one-hot. "independent": one set
-    of parameters per agent, in leaves with a leading axis A.
-    """
+def owners(spec: Spec, sharing: Sharing) -> tuple[int, ...]:
+    """Return for each agent the number of the set of parameters that it uses."""
     if sharing == "shared":
-        return _memoryless(
-            init=lambda key: module.init(key, jnp.zeros((input_size + num_agents, 1))),
-            apply=functools.partial(_on_columns, module, ids=np.eye(num_agents, dtype=np.float32)),
-        )
-    return _memoryless(
-        init=lambda key: jax.vmap(module.init, in_axes=(0, None))(
-            jax.random.split(key, num_agents), jnp.zeros((input_size, 1))
-        ),
-        apply=jax.vmap(functools.partial(_on_columns, module), in_axes=(0, -1), out_axes=-1),
-    )
+        return (0,) * spec.num_agents
+    if sharing == "independent":
+        return tuple(range(spec.num_agents))
+    group_of = {agent: number for number, group in enumerate(spec.groups) for agent in group}
+    return tuple(group_of[agent] for agent in range(spec.num_agents))
 
 
-def _on_columns(module: linen.Module, params: Tree, x: Array, ids: np.ndarray | None = None) -> Any:
-    # A column for each agent and step: all products of a dense layer and of its gradient then run at full speed.
-    columns = x.reshape(x.shape[0], -1)
-    if ids is not None:
-        columns = jnp.concatenate([columns, jnp.tile(ids, columns.shape[1] // len(ids))])
-    y: Any = module.apply(params, columns)
-    return y.reshape(-1, *x.shape[1:])
+def for_team(module: Module, input_size: int, owners: Sequence[int]) -> Net:
+    """Give `module` to each of A agents, of which `owners` says the number of the parameters that each uses.
+
+    Where several agents use the same, each agent's index is appended to its input, one-hot. With one set the
+    parameters are those of `module`; with G sets their leaves have a leading axis G.
+    """
+    num_agents, num_sets = len(owners), max(owners) + 1
+    is_told_apart = num_sets < num_agents or num_sets == 1
+    ids = np.eye(num_agents, dtype=np.float32) if is_told_apart else np.zeros((0, num_agents), np.float32)
+
+    def init_one(key: Key) -> Tree:
+        x = jnp.zeros((input_size + len(ids), 1, 1, 1))
+        return module.init(key, module.carry(1, 1), x, jnp.zeros((1, 1), bool))
+
+    def init(key: Key) -> Tree:
+        return init_one(key) if num_sets == 1 else jax.vmap(init_one)(jax.random.split(key, num_sets))
+
+    def apply(params: Tree, carry: Tree, x: Array, restart: Array, agents: Array | None = None) -> tuple[Tree, Array]:
+        if len(ids):
+            mine = ids if agents is None else jnp.asarray(ids)[:, agents]
+            mine = jnp.broadcast_to(mine[:, None, None], (len(ids), *x.shape[1:]))
+            x = jnp.concatenate([x, mine])
+        if num_sets == 1:
+            return _applied(module, params, carry, x, restart)
+        return _each(module, _of_agents(params, owners, agents), carry, x, restart)
+
+    return Net(init, lambda num_envs: module.carry(num_envs, num_agents), apply)
 
 
-def _memoryless(init: Callable[[Key], Tree], apply: Callable[[Tree, Array], Any]) -> Net:
-    def apply_sequence(params, carry, x, restart):
-        del restart
-        return carry, apply(params, x)
+def _applied(module: Module, params: Tree, carry: Tree, x: Array, restart: Array) -> tuple[Tree, Array]:
+    made: Any = module.apply(params, carry, x, restart)
+    return made
 
-    return Net(init, lambda num_envs: (), apply_sequence)
+
+def _of_agents(params: Tree, owners: Sequence[int], agents: Array | None) -> Tree:
+    """Return the parameters of each agent, from those of each set."""
+    if agents is not None:
+        return jax.tree.map(lambda leaf: leaf[jnp.asarray(owners)[agents]], params)
+    if list(owners) == list(range(len(owners))):
+        return params
+    # Pieces put together: the gradient of a gather would be a scatter.
+    return jax.tree.map(lambda leaf: jnp.stack([leaf[owner] for owner in owners]), params)
+
+
+def _each(module: Module, params: Tree, carry: Tree, x: Array, restart: Array) -> tuple[Tree, Array]:
+    """Apply `module` with each agent's own parameters."""
+
+    def one(params, carry, x):
+        carry = jax.tree.map(lambda leaf: leaf[:, None], carry)
+        carry, y = _applied(module, params, carry, x[..., None], restart)
+        return jax.tree.map(lambda leaf: leaf[:, 0], carry), y[..., 0]
+
+    return jax.vmap(one, in_axes=(0, 1, -1), out_axes=(1, -1))(params, carry, x)

@@ -50,3 +50,35 @@ def ppo_clip(log_prob: Array, old_log_prob: Array, advantage: Array, clip: Array
     chex.assert_equal_shape([log_prob, old_log_prob, advantage])
     ratio = jnp.exp(log_prob - old_log_prob)
     return -jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
+
+
+def policy_gradient(log_prob: Array, old_log_prob: Array, advantage: Array) -> Array:
+    """Return the loss r A, negated, r = exp(log_prob - old_log_prob), whose gradient is that of -log_prob A at r = 1.
+
+    Williams 1992, doi:10.1007/BF00992696; with r it is also the surrogate of Schulman et al. 2015, arXiv:1502.05477,
+    eq. 14. Arrays [...] of one shape.
+    """
+    chex.assert_equal_shape([log_prob, old_log_prob, advantage])
+    return -jnp.exp(log_prob - old_log_prob) * advantage
+
+
+def counterfactual_baseline(logits: Array, values: Array) -> Array:
+    """Return sum_a pi(a) Q(s, a_-i, a), what an agent's other actions would have brought; [N, ...] -> [...].
+
+    Foerster et al. 2018, arXiv:1705.08926, eq. 4: the chosen action's value less this is its advantage, and the
+    policy's mean of such advantages is zero.
+    """
+    chex.assert_equal_shape([logits, values])
+    return (jax.nn.softmax(logits, axis=0) * values).sum(0)
+
+
+def categorical_divergence(logits: Array, new_logits: Array) -> Array:
+    """Return the Kullback-Leibler divergence KL(softmax(logits) || softmax(new_logits)); [N, ...] -> [...]."""
+    old, new = jax.nn.log_softmax(logits, axis=0), jax.nn.log_softmax(new_logits, axis=0)
+    return (jnp.exp(old) * (old - new)).sum(0)
+
+
+def of_choice(values: Array, choice: Array) -> Array:
+    """Return the value [...] of the chosen one of values [N, ...]."""
+    is_chosen = choice == jnp.arange(values.shape[0]).reshape(-1, *[1] * choice.ndim)
+    return jnp.where(is_chosen, values, 0.0).sum(0)

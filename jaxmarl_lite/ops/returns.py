@@ -31,3 +31,43 @@ def gae(reward: Array, discount: Array, value: Array, successor_value: Array, do
     chex.assert_equal_shape([reward, discount, value, successor_value, done])
     error = reward + discount * successor_value - value
     return backward(error, discount * lam * (1.0 - done))
+
+
+def vtrace(
+    reward: Array,
+    discount: Array,
+    value: Array,
+    successor_value: Array,
+    done: Array,
+    log_ratio: Array,
+    lam: Array | float,
+) -> tuple[Array, Array]:
+    """Return (v - value, advantage) for actions that another policy chose, as V-trace corrects them.
+
+    v_t - value_t = rho_t d_t + discount_t lam min(1, r_t) (1 - done_t) (v_{t+1} - value_{t+1}), rho_t = min(1, r_t),
+    r_t = exp(log_ratio_t) the probability of the action now over that when it was taken, and d_t as in `gae`; the
+    advantage is rho_t (reward_t + discount_t v_{t+1} - value_t), with the successor's value in place of v_{t+1} where
+    an episode was cut (Espeholt et al. 2018, arXiv:1802.01561, eqs. 1 and 3 and section 4.2). All arrays [T, ...], of
+    one shape; discounts, successors and `done` as in `gae`.
+    """
+    chex.assert_equal_shape([reward, discount, value, successor_value, done, log_ratio])
+    ratio = jnp.exp(jnp.minimum(log_ratio, 0.0))
+    going = 1.0 - done
+    error = reward + discount * successor_value - value
+    correction = backward(ratio * error, discount * lam * ratio * going)
+    following = jnp.concatenate([correction[1:], jnp.zeros_like(correction[:1])]) * going
+    return correction, ratio * (error + discount * following)
+
+
+def n_step(reward: Array, discount: Array, value: Array, successor_value: Array, done: Array, n: int) -> Array:
+    """Return R_t - value_t for R_t the return of n steps, fewer where the episode or the arrays end, then the value.
+
+    n turns of the recurrence y_t = reward_t + discount_t y_{t+1} from y = successor_value (Sutton and Barto 2018,
+    eq. 7.1). All arrays [T, ...], of one shape; discounts, successors and `done` as in `gae`.
+    """
+    chex.assert_equal_shape([reward, discount, value, successor_value, done])
+    returns = reward + discount * successor_value
+    for _ in range(n - 1):
+        following = jnp.concatenate([returns[1:], successor_value[-1:]])
+        returns = reward + discount * jnp.where(done, successor_value, following)
+    return returns - value

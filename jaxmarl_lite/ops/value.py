@@ -1,5 +1,7 @@
 """Value terms, per element: arrays in, an array of the same shape out; the caller reduces."""
 
+import math
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,12 +9,21 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def clipped_value_loss(value: Array, old_value: Array, target: Array, clip: Array | float) -> Array:
-    """Return max((v - g)^2, (old + clip(v - old, -clip, clip) - g)^2) / 2 for values v and targets g.
+def value_loss(
+    value: Array, old_value: Array, target: Array, clip: Array | float, huber: Array | float = math.inf
+) -> Array:
+    """Return max(l(v - g), l(old + clip(v - old, -clip, clip) - g)) for values v and targets g.
 
-    The value function of the PPO implementation of Schulman et al. 2017 (arXiv:1707.06347) is kept near the one that
-    collected the data in this way; an infinite `clip` gives the plain squared error. Arrays [...] of one shape.
+    l(e) = e^2 / 2 within `huber` and linear beyond (Huber 1964, doi:10.1214/aoms/1177703732). The value function of
+    the PPO implementation of Schulman et al. 2017 (arXiv:1707.06347) is kept near the one that collected the data in
+    this way; an infinite `clip` and `huber` give the plain squared error. Arrays [...] of one shape.
     """
     chex.assert_equal_shape([value, old_value, target])
     near = old_value + jnp.clip(value - old_value, -clip, clip)
-    return 0.5 * jnp.maximum(jnp.square(value - target), jnp.square(near - target))
+    return jnp.maximum(_huber(value - target, huber), _huber(near - target, huber))
+
+
+def _huber(error: Array, limit: Array | float) -> Array:
+    size = jnp.abs(error)
+    within = jnp.minimum(size, limit)
+    return within * (size - 0.5 * within)

@@ -111,7 +111,6 @@ def test_train_refuses_and_writes_nothing(cli, tmp_path, words, part):
 
 OTHER_ENVS = [
     ("mpe/simple_spread", ["--env.local-ratio", "2"], "local_ratio=2.0 is not allowed"),
-    ("mpe/simple_spread", ["--env.continuous", "True"], "ippo chooses among discrete actions"),
     ("matrix/game", [], "--env.payoff"),
     ("matrix/game", ["--env.payoff", "[[1,"], "--env.payoff"),
     ("matrix/game", ["--env.payoff", "[1]"], "payoff of shape [1] is not allowed"),
@@ -142,7 +141,7 @@ def test_a_run_is_not_overwritten_unasked(cli, run_copy, snapshot):
 def test_a_refused_setting_loses_no_run_that_was_to_be_overwritten(cli, run_copy, snapshot):
     before = snapshot(run_copy)
     words = [*WORDS, "--out", run_copy, "--overwrite"]
-    assert_refused(cli("train", "ippo", "mpe/simple_spread", *words, "--env.continuous"), "discrete")
+    assert_refused(cli("train", "coma", "mpe/simple_spread", *words, "--env.continuous"), "discrete")
     assert_refused(cli("train", "ippo", "grid/navigation", *words, "--seed", "-1"), "seed=-1")
     assert snapshot(run_copy) == before
 

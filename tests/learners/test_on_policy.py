@@ -8,14 +8,16 @@ import pytest
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.environments.registry import make
-from jaxmarl_lite.learners import clipped_update
-from jaxmarl_lite.learners.actor_critic import networks, see, value_of
+from jaxmarl_lite.learners import gradient_steps
+from jaxmarl_lite.learners.actor_critic import networks, see
+from jaxmarl_lite.learners.experience import value_of
+from jaxmarl_lite.learners.gradient_steps import Task, scales
 from jaxmarl_lite.learners.presets import make_learner
 
 KEY = jax.random.key(0)
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-PLAIN = {"standardise_advantages": False, "normalise_values": False, "value_clip": None, "anneal_lr": False}
+PLAIN = {"standardise_advantages": False, "normalise_values": "off", "value_clip": None, "anneal_lr": False}
 
 
 @pytest.fixture
@@ -46,10 +48,9 @@ def values(learner, env, state):
     for _ in range(env.spec.horizon - 1):
         seen.append(env.step(KEY, seen[-1][0], jnp.zeros(env.spec.num_agents, int)))
     ts = jax.tree.map(lambda *x: jnp.stack(x)[:, None], *(ts for _, ts in seen))
-    net = networks(learner.settings, env.spec).critic
-    seen = see(learner.settings, ts, jnp.zeros(ts.truncated.shape, bool))
-    _, value = value_of(net, state.params.critic, net.carry(1), seen)
-    return state.returns.restore(value[0])
+    nets = networks(learner.settings, env.spec)
+    seen = see(learner.settings, state.sight, ts, jnp.zeros(ts.truncated.shape, bool))
+    return state.returns.restore(value_of(nets, state.params, nets.memory(1), seen)[0])
 
 
 def assert_equal_trees(first, second):
@@ -67,7 +68,7 @@ def test_the_critic_of_mappo_reads_the_global_state_and_the_actor_does_not(a_lea
     shapes = {name: jax.eval_shape(a_learner(name).init, KEY, env).params for name in ("ippo", "mappo")}
 
     def inputs(params):
-        return params["params"]["Dense_0"]["kernel"].shape[0]
+        return params["params"]["hidden"]["Dense_0"]["kernel"].shape[0]
 
     assert inputs(shapes["ippo"].actor) == inputs(shapes["mappo"].actor) == 18 + 3
     assert inputs(shapes["ippo"].critic) == 18 + 3
@@ -92,7 +93,7 @@ def test_independent_agents_have_parameters_of_their_own(a_learner, probe):
     for mine, one in zip(jax.tree.leaves(apart), jax.tree.leaves(shared), strict=True):
         assert mine.shape[0] == 3
         assert mine.ndim == one.ndim + 1
-    kernel = apart.actor["params"]["Dense_0"]["kernel"]
+    kernel = apart.actor["params"]["hidden"]["Dense_0"]["kernel"]
     assert float(jnp.abs(kernel[0] - kernel[1]).max()) > 0.01
 
 
@@ -147,7 +148,7 @@ def test_the_parameters_of_an_agent_that_is_never_active_stay(a_learner, probe):
 def test_no_illegal_action_is_ever_taken_however_much_it_is_wanted(a_learner, probe, greedy):
     learner, env = a_learner(), probe(reward=(1.0, 1.0), num_actions=4, illegal=(0, 2))
     params = first_params(learner, env)
-    params["params"]["Dense_1"]["bias"] = jnp.array([50.0, 0.0, 50.0, 0.0])
+    params[0]["params"]["output"]["bias"] = jnp.array([50.0, 0.0, 50.0, 0.0])
     policy = learner.policy(env.spec)
     _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 500))
     keys = jax.random.split(KEY, 500)
@@ -197,9 +198,9 @@ def test_the_loss_is_indifferent_to_the_order_of_environments(a_learner):
 
         def loss(params, order):
             memory, batch = jax.tree.map(lambda x: x[order], (passed.memory, passed.batch))
-            scales = clipped_update._scales(settings, batch, jnp.arange(len(order))[None], WHOLE)
-            scale = jax.tree.map(lambda x: x[0], scales)
-            return clipped_update._loss(nets, passed.state.hyper, scale, memory, batch, params)[0]
+            task = Task(settings, nets, (0, 0), passed.state.hyper, jnp.zeros(()), WHOLE, memory, batch)
+            scale = jax.tree.map(lambda x: x[0], scales(task, jnp.arange(len(order))[None]))
+            return gradient_steps._loss(task, scale, memory, batch, params)[0]
 
         gradient = jax.value_and_grad(loss)
         return gradient(passed.state.params, jnp.arange(8)), gradient(passed.state.params, order)
@@ -223,7 +224,7 @@ def test_hyper_parameters_are_leaves_that_may_differ_along_an_axis(a_learner, pr
         alone, _ = step(with_rate(rate), env, 0.25)
         for one, many in zip(jax.tree.leaves(alone.params), jax.tree.leaves(together.params), strict=True):
             np.testing.assert_allclose(many[i], one, rtol=1e-4, atol=1e-6)
-    kernel = together.params.actor["params"]["Dense_0"]["kernel"]
+    kernel = together.params.actor["params"]["hidden"]["Dense_0"]["kernel"]
     assert float(jnp.abs(kernel[0] - kernel[1]).max()) > 1e-4
 
 
@@ -267,7 +268,7 @@ def test_a_step_keeps_the_shapes_of_the_state(a_learner, probe):
     assert jax.tree.map(lambda x: (x.shape, x.dtype), before) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
 
 
-def test_continuous_actions_are_refused():
+def test_continuous_actions_are_refused_where_actions_are_compared():
     env = make("mpe/simple_spread", continuous=True)
-    with pytest.raises(SettingError, match="mappo chooses among discrete actions"):
-        make_learner("mappo").check(env.spec)
+    with pytest.raises(SettingError, match="coma compares each agent's discrete actions"):
+        make_learner("coma").check(env.spec)

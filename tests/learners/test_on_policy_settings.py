@@ -5,13 +5,21 @@ import pytest
 
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
-from jaxmarl_lite.learners.presets import IPPO, MAPPO, algos, make_learner, preset
+from jaxmarl_lite.learners.presets import IPPO, MAPPO, SUMMARIES, algos, make_learner, preset
 
-COUNTS = ["num_envs", "rollout_length", "epochs", "minibatches"]
-ABOVE_ZERO = ["lr", "clip", "max_grad_norm", "value_clip"]
+COUNTS = ["num_envs", "rollout_length", "passes", "epochs", "minibatches", "n_step"]
+ABOVE_ZERO = ["lr", "clip", "max_grad_norm", "value_clip", "max_kl", "huber"]
 SHARES = ["gamma", "lam"]
 WEIGHTS = ["entropy", "value_weight"]
-FLAGS = ["anneal_lr", "standardise_advantages", "normalise_values"]
+FLAGS = [
+    "anneal_lr",
+    "sequential",
+    "anneal_entropy",
+    "standardise_advantages",
+    "normalise_obs",
+    "scale_rewards",
+    "layer_norm",
+]
 
 BAD = [
     *((name, value, "an integer of at least 1") for name in COUNTS for value in (0, -8, 2.0, True, "8", None)),
@@ -20,7 +28,13 @@ BAD = [
     *((name, value, "a finite number of at least 0") for name in WEIGHTS for value in (-1e-9, math.nan, math.inf)),
     *((name, value, "True or False") for name in FLAGS for value in (1, 0, None, "yes")),
     ("critic", "global", "one of local, joint"),
-    ("sharing", None, "one of shared, independent"),
+    ("estimator", "td", "one of gae, n_step, vtrace, counterfactual"),
+    ("objective", "ppo", "one of clip, gradient, trust_region"),
+    ("normalise_values", True, "one of off, running, popart"),
+    ("sharing", None, "one of shared, group, independent"),
+    ("start", "zeros", "one of orthogonal, normal"),
+    ("bounds", "none", "one of cut, tanh"),
+    *(("memory", value, "an integer of at least 0") for value in (-1, 2.0, True)),
     ("activation", "gelu", "one of tanh, relu"),
 ]
 
@@ -36,6 +50,16 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(name, value, allowed)
 def test_hidden_sizes_are_positive_integers(hidden):
     with pytest.raises(SettingError, match=r"hidden=.* is not allowed"):
         OnPolicySettings(hidden=hidden)
+
+
+def test_a_trust_region_needs_its_size():
+    with pytest.raises(SettingError, match="max_kl=None is not allowed: with objective='trust_region'"):
+        OnPolicySettings(objective="trust_region")
+
+
+def test_actions_are_not_compared_one_agent_after_another():
+    with pytest.raises(SettingError, match="estimator='counterfactual' is not allowed with sequential=True"):
+        OnPolicySettings(estimator="counterfactual", sequential=True)
 
 
 def test_minibatches_divide_the_environments():
@@ -68,7 +92,8 @@ def test_mappo_is_ippo_with_another_critic():
 
 
 def test_presets_are_known_by_name():
-    assert algos() == ("ippo", "mappo")
+    assert algos() == ("coma", "happo", "hatrpo", "ia2c", "impala", "ippo", "maa2c", "mappo", "matrpo", "trpo")
+    assert set(SUMMARIES) == set(algos())
     assert preset("mappo") is MAPPO
     learner = make_learner("mappo", lr=1e-5)
     assert (learner.name, learner.settings) == ("mappo", dataclasses.replace(MAPPO, lr=1e-5))
@@ -79,7 +104,7 @@ def test_presets_are_known_by_name():
     [
         ("ipo", {}, "unknown algorithm 'ipo'; did you mean ippo"),
         ("ippo", {"learning_rate": 1}, "unknown setting of ippo 'learning_rate'"),
-        ("ippo", {"entropi": 1}, "'entropi'; did you mean entropy?"),
+        ("ippo", {"entropi": 1}, "'entropi'; did you mean anneal_entropy or entropy?"),
         ("mappo", {"lr": -1}, "lr=-1 is not allowed"),
     ],
 )

@@ -212,7 +212,7 @@ def play(venv, key, length=30):
     def run(venv, key):
         beginning, playing = jax.random.split(key)
         actors = start(venv, beginning, jnp.zeros(venv.num_envs, jnp.int32))
-        return rollout(venv, actors, playing, length, act, jax.random.key_data, lambda carry, successor: carry)
+        return rollout(venv, actors, playing, length, act, jax.random.key_data, lambda carry, successor, noise: carry)
 
     return jax.jit(run)(venv, key)
 
@@ -242,7 +242,7 @@ def test_a_learner_collects_the_same_in_an_environment_whatever_their_number(a_l
     assert_identical(few.state.params, many.state.params)
     assert_close(few.state.actors, jax.tree.map(lambda x: x[:4], many.state.actors))
     assert_close(few.seen, jax.tree.map(lambda x: x[:4], many.seen))
-    np.testing.assert_array_equal(few.action, many.action[:, :4])
-    assert len(np.unique(few.action)) == 5
+    np.testing.assert_array_equal(few.choice, many.choice[:4])
+    assert len(np.unique(few.choice)) == 5
     for name in ("log_prob", "reward", "terminated", "ended", "outlook"):
         assert_close(getattr(few, name), getattr(many, name)[:, :4])

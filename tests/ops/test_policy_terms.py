@@ -5,8 +5,17 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from jaxmarl_lite.ops.policy import categorical, mask_logits, ppo_clip, sample_index
-from jaxmarl_lite.ops.value import clipped_value_loss
+from jaxmarl_lite.ops.policy import (
+    categorical,
+    categorical_divergence,
+    counterfactual_baseline,
+    mask_logits,
+    of_choice,
+    policy_gradient,
+    ppo_clip,
+    sample_index,
+)
+from jaxmarl_lite.ops.value import value_loss
 
 LEGAL = [[True, True, True], [True, False, True], [False, True, False]]
 
@@ -179,26 +188,67 @@ def test_ppo_clip_is_the_naive_loop(clip):
 
 
 @pytest.mark.parametrize("clip", [0.2, np.inf])
-def test_clipped_value_loss_is_the_naive_loop(clip):
+def test_value_loss_is_the_naive_loop(clip):
     rng = np.random.default_rng(0)
     value, old, target = (rng.normal(size=(5, 4)).astype(np.float32) for _ in range(3))
     want = np.zeros((5, 4))
     for at in np.ndindex(5, 4):
         near = old[at] + min(max(value[at] - old[at], -clip), clip)
         want[at] = max((value[at] - target[at]) ** 2, (near - target[at]) ** 2) / 2
-    np.testing.assert_allclose(jax.jit(clipped_value_loss)(value, old, target, clip), want, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(jax.jit(value_loss)(value, old, target, clip), want, rtol=1e-5, atol=1e-7)
 
 
-def test_clipped_value_loss_stops_moving_beyond_the_clip_and_an_infinite_clip_is_the_squared_error():
+def test_value_loss_stops_moving_beyond_the_clip_and_an_infinite_clip_is_the_squared_error():
     value, old, target = jnp.array(1.5), jnp.array(1.0), jnp.array(9.0)
-    slope = jax.grad(clipped_value_loss)
-    np.testing.assert_allclose(clipped_value_loss(value, old, target, 0.2), (1.2 - 9.0) ** 2 / 2, rtol=1e-6)
+    slope = jax.grad(value_loss)
+    np.testing.assert_allclose(value_loss(value, old, target, 0.2), (1.2 - 9.0) ** 2 / 2, rtol=1e-6)
     np.testing.assert_allclose(slope(value, old, target, 0.2), 0.0)
-    np.testing.assert_allclose(clipped_value_loss(value, old, target, jnp.inf), 7.5**2 / 2, rtol=1e-6)
+    np.testing.assert_allclose(value_loss(value, old, target, jnp.inf), 7.5**2 / 2, rtol=1e-6)
     np.testing.assert_allclose(slope(value, old, target, jnp.inf), -7.5, rtol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [ppo_clip, clipped_value_loss])
+def test_huber_grows_linearly_beyond_its_limit():
+    value, target = jnp.array([1.0, 3.0, -4.0]), jnp.zeros(3)
+    want = [0.5, 2.0 * (3.0 - 1.0), 2.0 * (4.0 - 1.0)]
+    np.testing.assert_allclose(value_loss(value, value, target, jnp.inf, 2.0), want, rtol=1e-6)
+    slope = jax.grad(lambda value: value_loss(value, value, target, jnp.inf, 2.0).sum())
+    np.testing.assert_allclose(slope(value), [1.0, 2.0, -2.0], rtol=1e-6)
+
+
+def test_the_gradient_of_the_policy_gradient_is_that_of_the_log_probability():
+    rng = np.random.default_rng(0)
+    log_prob, advantage = (jnp.asarray(rng.normal(size=(5, 4)), jnp.float32) for _ in range(2))
+    slope = jax.grad(lambda x: policy_gradient(x, log_prob, advantage).sum())(log_prob)
+    np.testing.assert_allclose(slope, -advantage, rtol=1e-6)
+
+
+def test_counterfactual_advantages_have_a_policy_weighted_sum_of_zero():
+    rng = np.random.default_rng(0)
+    logits, values = (jnp.asarray(rng.normal(0.0, 3.0, (4, 6, 2)), jnp.float32) for _ in range(2))
+    logits = mask_logits(logits, jnp.arange(4)[:, None, None] != 2)
+    advantage = values - counterfactual_baseline(logits, values)
+    np.testing.assert_allclose((jax.nn.softmax(logits, axis=0) * advantage).sum(0), 0.0, atol=1e-5)
+    for at in np.ndindex(6, 2):
+        probs = np.exp(np.asarray(logits[:, *at], np.float64))
+        want = (probs / probs.sum() * np.asarray(values[:, *at])).sum()
+        np.testing.assert_allclose(counterfactual_baseline(logits, values)[at], want, rtol=1e-4, atol=1e-5)
+
+
+def test_categorical_divergence_is_the_naive_sum():
+    rng = np.random.default_rng(0)
+    old, new = (rng.normal(size=(4, 5)).astype(np.float32) for _ in range(2))
+    p, q = (np.exp(x) / np.exp(x).sum(0) for x in (old.astype(float), new.astype(float)))
+    np.testing.assert_allclose(categorical_divergence(old, new), (p * np.log(p / q)).sum(0), rtol=1e-4)
+    np.testing.assert_allclose(categorical_divergence(old, old), 0.0, atol=1e-6)
+
+
+def test_the_value_of_the_chosen_one():
+    values = jnp.arange(24.0).reshape(4, 3, 2)
+    choice = jnp.array([[0, 3], [1, 1], [2, 0]])
+    np.testing.assert_array_equal(of_choice(values, choice), jnp.take_along_axis(values, choice[None], 0)[0])
+
+
+@pytest.mark.parametrize("loss", [ppo_clip, value_loss])
 def test_shapes_must_agree(loss):
     with pytest.raises(AssertionError):
         loss(jnp.ones(3), jnp.ones((3, 1)), jnp.ones(3), 0.2)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.ops.returns import backward, gae
+from jaxmarl_lite.ops.returns import backward, gae, n_step, vtrace
 
 SHAPES = [(1,), (7,), (6, 3), (5, 2, 3)]
 
@@ -123,20 +123,83 @@ V_TRACE = [
 ]
 
 
-@pytest.mark.parametrize("case", V_TRACE)
-def test_backward_gives_the_published_v_trace_errors_of_rlax(case):
-    behaviour, target, reward, discount, value = (
-        jnp.asarray(case[name], jnp.float32) for name in ("behaviour", "target", "reward", "discount", "value")
-    )
-    played = (jnp.arange(4), jnp.asarray(case["action"]))
-    ratio = jnp.exp(jax.nn.log_softmax(target)[played] - jax.nn.log_softmax(behaviour)[played])
-    weight = jnp.minimum(1.0, ratio)
-    got = backward(weight * (reward + discount * value[1:] - value[:-1]), discount * weight)
-    np.testing.assert_allclose(got, case["errors"], rtol=1e-4, atol=1e-6)
-
-
 def test_shapes_must_agree():
     with pytest.raises(AssertionError):
         backward(jnp.ones((3, 2)), jnp.ones(3))
     with pytest.raises(AssertionError):
         gae(*[jnp.ones((3, 2))] * 4, jnp.zeros(3, bool), 0.9)
+
+
+def naive_n_step(reward, terminated, done, value, successor_value, gamma, n):
+    """Rewards of n steps, and the value beyond the last of them that belongs to the episode."""
+    out = np.zeros_like(reward)
+    for index in np.ndindex(*reward.shape):
+        weight = 1.0
+        for t in range(index[0], min(index[0] + n, reward.shape[0])):
+            at = (t, *index[1:])
+            out[index] += weight * reward[at]
+            weight *= 0.0 if terminated[at] else gamma
+            if done[at]:
+                break
+        out[index] += weight * successor_value[at] - value[index]
+    return out
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_n_step_returns_are_the_naive_loop(shape, n):
+    reward, value, successor, terminated, done = random_rollout(shape)
+    got = jax.jit(n_step, static_argnums=5)(reward, 0.9 * (1.0 - terminated), value, successor, done, n)
+    want = naive_n_step(reward, terminated, done, value, successor, 0.9, n)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+def random_rollout(shape):
+    rng = np.random.default_rng(3)
+    reward, value, successor = (rng.normal(size=shape).astype(np.float32) for _ in range(3))
+    # As in a rollout, the next step's value is the successor's but where an episode ended.
+    terminated = rng.random(shape) < 0.2
+    done = terminated | (rng.random(shape) < 0.2)
+    successor[:-1] = np.where(done[:-1], successor[:-1], value[1:])
+    return reward, value, successor, terminated, done
+
+
+def test_one_step_and_endless_steps_are_generalised_advantages_with_lambda_zero_and_one():
+    reward, value, successor, terminated, done = random_rollout((9, 4))
+    given = (reward, 0.9 * (1.0 - terminated), value, successor, done)
+    np.testing.assert_allclose(n_step(*given, 1), gae(*given, 0.0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(n_step(*given, 9), gae(*given, 1.0), rtol=1e-4, atol=1e-5)
+
+
+def test_v_trace_of_the_policy_itself_is_generalised_advantages():
+    reward, value, successor, terminated, done = random_rollout((9, 4))
+    given = (reward, 0.9 * (1.0 - terminated), value, successor, done)
+    correction, advantage = vtrace(*given, jnp.zeros((9, 4)), 1.0)
+    np.testing.assert_allclose(correction, gae(*given, 1.0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(advantage, gae(*given, 1.0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", V_TRACE)
+def test_v_trace_gives_the_published_vectors_of_rlax(case):
+    """rlax's tests of v-trace: errors and, clipped at 1 as well, advantages of the policy gradient."""
+    behaviour, target, reward, discount, value = (
+        jnp.asarray(case[name], jnp.float32) for name in ("behaviour", "target", "reward", "discount", "value")
+    )
+    played = (jnp.arange(4), jnp.asarray(case["action"]))
+    log_ratio = jax.nn.log_softmax(target)[played] - jax.nn.log_softmax(behaviour)[played]
+    done = jnp.zeros(4, bool)
+    correction, advantage = vtrace(reward, discount, value[:-1], value[1:], done, log_ratio, 1.0)
+    np.testing.assert_allclose(correction, case["errors"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(advantage, case["errors"], rtol=1e-4, atol=1e-6)
+
+
+def test_v_trace_stops_where_an_episode_ended():
+    reward, value, successor, terminated, done = random_rollout((9, 4))
+    done[4], terminated[4] = True, False
+    log_ratio = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    given = (reward, 0.9 * (1.0 - terminated), value, successor, done, log_ratio, 0.8)
+    later = [x.copy() if isinstance(x, np.ndarray) else x for x in given]
+    later[0][5:] += 100.0
+    for straight, changed in zip(vtrace(*given), vtrace(*later), strict=True):
+        np.testing.assert_array_equal(straight[:5], changed[:5])
+        assert (np.asarray(straight[5:]) != np.asarray(changed[5:])).any()

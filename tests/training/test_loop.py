@@ -200,9 +200,9 @@ def test_a_bad_plan_is_refused_before_anything_is_written(learner, env, plan, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_an_environment_that_the_learner_cannot_learn_is_refused_before_anything_is_written(learner, plan, tmp_path):
-    env = jml.make("mpe/simple_spread", continuous=True)
-    with pytest.raises(SettingError, match="ippo chooses among discrete actions"):
+def test_an_environment_that_the_learner_cannot_learn_is_refused_before_anything_is_written(plan, tmp_path):
+    env, learner = jml.make("mpe/simple_spread", continuous=True), jml.make_learner("coma")
+    with pytest.raises(SettingError, match="coma compares each agent's discrete actions"):
         train(learner, env, KEY, out=tmp_path / "run", **plan)
     assert not list(tmp_path.iterdir())
 

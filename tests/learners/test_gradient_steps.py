@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.core.shard import WHOLE, Shard
-from jaxmarl_lite.learners import clipped_update
+from jaxmarl_lite.learners import gradient_steps
 from jaxmarl_lite.learners.actor_critic import ActorCritic, Seen, networks
-from jaxmarl_lite.learners.clipped_update import Batch
+from jaxmarl_lite.learners.gradient_steps import Batch, Task, scales
 from jaxmarl_lite.learners.hyper import hyper_leaves
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.nn.net import owners
 
 E, T, N = 8, 5, 2
 ORDER = jnp.array([[0, 3, 5, 6], [1, 2, 4, 7]])  # two minibatches
@@ -21,13 +22,13 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 @pytest.fixture
 def given(learner_settings, probe):
-    """Return a maker of (settings, nets, params, batch): random numbers, of which a third are of inactive agents."""
+    """Return a maker of (task, params): random numbers, of which a third are of inactive agents."""
 
     def make(sharing="shared", **changes):
         settings = make_learner("ippo", **{**learner_settings, "sharing": sharing, **changes}).settings
         spec, rng = probe(reward=(1.0, 2.0)).spec, np.random.default_rng(0)
         nets = networks(settings, spec)
-        params = ActorCritic(nets.actor.init(jax.random.key(0)), nets.critic.init(jax.random.key(1)))
+        params = nets.init(jax.random.key(0), jax.random.key(1))
         num, (size,) = spec.num_agents, spec.obs_shape
 
         def normal(*shape, mean=0.0, scale=1.0):
@@ -44,22 +45,23 @@ def given(learner_settings, probe):
         log_prob = normal(E, T, num, mean=-0.7, scale=0.2)
         advantage = normal(E, T, num, mean=3.0, scale=2.0) * jnp.array([1.0, 5.0])
         batch = Batch(seen, action, log_prob, normal(E, T, num), advantage, normal(E, T, num))
-        return settings, nets, params, batch
+        sets, hyper, none = owners(spec, sharing), hyper_leaves(settings), ActorCritic((), ())
+        return Task(settings, nets, sets, hyper, jnp.zeros(()), WHOLE, none, batch), params
 
     return make
 
 
-def standardised(settings, batch, order=ORDER):
+def standardised(task, order=ORDER):
     """Return the advantages of each minibatch as the loss sees them, [M, n, T, A], and which of them count."""
-    scales = clipped_update._scales(settings, batch, order, WHOLE)
-    centre, rate = (x.reshape(len(order), 1, 1, -1) for x in (scales.centre, scales.rate))
+    scale, batch = scales(task, order), task.batch
+    centre, rate = (x[:, None, None] for x in (scale.centre, scale.rate))
     return (np.asarray((batch.advantage[order] - centre) * rate), np.asarray(batch.seen.active[order]))
 
 
 @any_sharing
 def test_advantages_of_each_minibatch_get_mean_zero_and_deviation_one(given, sharing):
-    settings, _, _, batch = given(sharing)
-    got, active = standardised(settings, batch)
+    task, _ = given(sharing)
+    batch, (got, active) = task.batch, standardised(task)
     axes = (1, 2) if sharing == "independent" else (1, 2, 3)
     got = np.ma.masked_array(got, ~active)
     raw = np.ma.masked_array(np.asarray(batch.advantage[ORDER], np.float64), ~active)
@@ -72,57 +74,61 @@ def test_advantages_of_each_minibatch_get_mean_zero_and_deviation_one(given, sha
 @any_sharing
 @pytest.mark.parametrize("offset", [1e3, -1e4])
 def test_the_scale_is_precise_also_where_the_mean_is_far_larger_than_the_deviation(given, sharing, offset):
-    settings, _, _, batch = given(sharing)
-    straight, active = standardised(settings, batch)
-    moved, _ = standardised(settings, batch._replace(advantage=batch.advantage + offset))
+    task, _ = given(sharing)
+    straight, active = standardised(task)
+    moved, _ = standardised(task._replace(batch=task.batch._replace(advantage=task.batch.advantage + offset)))
     np.testing.assert_allclose(moved[active], straight[active], rtol=1e-2, atol=1e-2)
 
 
 @any_sharing
 @pytest.mark.parametrize("anything", [np.nan, np.inf, 1e6])
 def test_the_scale_does_not_depend_on_what_weighs_nothing(given, sharing, anything):
-    settings, _, _, batch = given(sharing)
+    task, _ = given(sharing)
+    batch = task.batch
     other = batch._replace(advantage=jnp.where(batch.seen.active, batch.advantage, anything))
-    scales = (clipped_update._scales(settings, each, ORDER, WHOLE) for each in (batch, other))
-    jax.tree.map(np.testing.assert_array_equal, *scales)
+    both = (scales(task._replace(batch=each), ORDER) for each in (batch, other))
+    jax.tree.map(np.testing.assert_array_equal, *both)
 
 
 @any_sharing
 @pytest.mark.parametrize("num_active", [0, 1, E])
 def test_the_scale_is_finite_where_nothing_varies(given, sharing, num_active):
-    settings, _, _, batch = given(sharing)
+    task, _ = given(sharing)
+    batch = task.batch
     seen = batch.seen._replace(active=jnp.zeros_like(batch.seen.active).at[:num_active].set(True))
-    got, active = standardised(settings, batch._replace(seen=seen, advantage=jnp.full_like(batch.advantage, 3.0)))
+    batch = batch._replace(seen=seen, advantage=jnp.full_like(batch.advantage, 3.0))
+    got, active = standardised(task._replace(batch=batch))
     assert np.isfinite(got).all()
     np.testing.assert_allclose(got[active], 0.0, atol=1e-6)
 
 
 def test_advantages_may_stay_as_they_are(given):
-    settings, _, _, batch = given(standardise_advantages=False)
-    np.testing.assert_array_equal(standardised(settings, batch)[0], batch.advantage[ORDER])
+    task, _ = given(standardise_advantages=False)
+    np.testing.assert_array_equal(standardised(task)[0], task.batch.advantage[ORDER])
 
 
 @any_sharing
 def test_the_scale_is_the_same_if_devices_add_up_their_parts(given, sharing):
-    settings, _, _, batch = given(sharing)
+    task, _ = given(sharing)
     order = jnp.array([[0, 3, 4, 7], [1, 2, 5, 6]])  # a device has the first or the last two of each
-    halves = jax.tree.map(lambda x: x.reshape(2, E // 2, *x.shape[1:]), batch)
+    halves = jax.tree.map(lambda x: x.reshape(2, E // 2, *x.shape[1:]), task.batch)
     parts = jnp.stack([order[:, :2], order[:, 2:] - E // 2])
     by_device = jax.vmap(
-        lambda batch, order: clipped_update._scales(settings, batch, order, Shard("devices")), axis_name="devices"
+        lambda batch, order: scales(task._replace(batch=batch, shard=Shard("devices")), order), axis_name="devices"
     )
     for mine in (0, 1):
         got = jax.tree.map(lambda x, mine=mine: x[mine], by_device(halves, parts))
-        whole = clipped_update._scales(settings, batch, order, WHOLE)
+        whole = scales(task, order)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), got, whole)
 
 
-def plain_loss(settings, nets, batch, params):
+def plain_loss(task, batch, params):
     """The loss of a minibatch as Schulman et al. 2017 write it: means over the steps of active agents."""
+    settings, nets = task.settings, task.nets
     active, none = batch.seen.active, jnp.zeros(batch.seen.restart.shape, bool)
     obs = jnp.moveaxis(batch.seen.obs, 1, 0)
     log_probs = jax.nn.log_softmax(nets.actor.apply(params.actor, (), obs, none)[1], axis=0)
-    log_prob = jnp.take_along_axis(log_probs, batch.action[None], axis=0)[0]
+    log_prob = jnp.take_along_axis(log_probs, batch.choice[None], axis=0)[0]
     value = nets.critic.apply(params.critic, (), obs, none)[1][0]
 
     def mean(x, axis=None):
@@ -142,16 +148,15 @@ def plain_loss(settings, nets, batch, params):
 @any_sharing
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_losses_of_parts_add_up_to_the_mean_over_the_minibatch(given, sharing, parts):
-    settings, nets, params, batch = given(sharing)
-    scale = jax.tree.map(lambda x: x[0], clipped_update._scales(settings, batch, ORDER, WHOLE))
-    hyper = hyper_leaves(settings)
+    task, params = given(sharing)
+    scale = jax.tree.map(lambda x: x[0], scales(task, ORDER))
 
     def ours(params):
-        cut = [jax.tree.map(lambda x, part=part: x[part], batch) for part in ORDER[0].reshape(parts, -1)]
-        return sum(clipped_update._loss(nets, hyper, scale, ActorCritic((), ()), part, params)[0] for part in cut)
+        cut = [task.part(part) for part in ORDER[0].reshape(parts, -1)]
+        return sum(gradient_steps._loss(task, scale, *part, params)[0] for part in cut)
 
     def plain(params):
-        return plain_loss(settings, nets, jax.tree.map(lambda x: x[ORDER[0]], batch), params)
+        return plain_loss(task, task.part(ORDER[0])[1], params)
 
     got, want = (jax.jit(jax.value_and_grad(loss))(params) for loss in (ours, plain))
     np.testing.assert_allclose(got[0], want[0], rtol=1e-5)
@@ -160,8 +165,8 @@ def test_losses_of_parts_add_up_to_the_mean_over_the_minibatch(given, sharing, p
 
 @any_sharing
 def test_parameters_are_one_vector_of_each_that_learns_apart(given, sharing):
-    settings, _, params, _ = given(sharing)
-    flat, restore = clipped_update._flat(settings, params)
+    task, params = given(sharing)
+    flat, restore = gradient_steps._flat(params, task.learns_apart)
     total = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert flat.shape == ((total,) if sharing == "shared" else (2, total // 2))
     jax.tree.map(np.testing.assert_array_equal, restore(flat), params)

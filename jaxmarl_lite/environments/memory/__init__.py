@@ -1,0 +1,1 @@
+"""Worlds that ask for what was seen before."""

@@ -1,0 +1,78 @@
+"""Actors' outputs as distributions of actions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.learners.heads import head_of
+
+KEY = jax.random.key(0)
+E = 20_000
+BOUNDS = ("cut", "tanh")
+
+
+def spec(kind, sizes=(3, 2)):
+    return Spec(("a", "b"), (1, 1), sizes, 1, 1, action_kind=kind, action_range=(-2.0, 6.0))
+
+
+def drawn(kind, bounds="cut", scale=1.0):
+    """Return (head, parameters, choices) of many teams that are all alike."""
+    head = head_of(spec(kind), bounds)
+    legal = jnp.array([[True, True, True], [True, True, False]]).T[:, None]
+    outputs = scale * jax.random.normal(KEY, (head.outputs, 1, 2))
+    params = head.params(jnp.broadcast_to(outputs, (head.outputs, E, 2)), jnp.broadcast_to(legal, (3, E, 2)))
+    return head, params, head.draw(params, jax.vmap(head.noise)(jax.random.split(KEY, E)))
+
+
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_the_entropy_of_choices_is_their_mean_log_probability(kind, bounds):
+    head, params, choice = drawn(kind)
+    log_prob, entropy = head.terms(params, choice)
+    assert log_prob.shape == entropy.shape == (E, 2)
+    if kind == "discrete":
+        np.testing.assert_allclose(-log_prob.mean(0), entropy[0], atol=0.02)
+    else:  # what is cut off is more likely than the normal's density there
+        assert (np.asarray(-log_prob.mean(0)) < np.asarray(entropy[0]) + 0.02).all()
+
+
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+def test_the_divergence_is_the_mean_difference_of_log_probabilities(kind):
+    head, params, choice = drawn(kind, "tanh")
+    other = drawn(kind, "tanh", scale=0.6)[1]
+    difference = head.terms(params, choice)[0] - head.terms(other, choice)[0]
+    np.testing.assert_allclose(difference.mean(0), head.divergence(params, other)[0], rtol=0.1, atol=0.02)
+    np.testing.assert_allclose(head.divergence(params, params), 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_actions_keep_to_their_range(bounds):
+    head, _, choice = drawn("continuous", bounds, scale=3.0)
+    action = head.action(choice)
+    assert action.shape == (E, 2, 3)
+    assert float(action.min()) >= -2.0
+    assert float(action.max()) <= 6.0
+    assert float(action[..., 0].min()) < 0.0 < 4.0 < float(action.max())
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_a_component_that_an_agent_lacks_weighs_nothing(bounds):
+    head, params, choice = drawn("continuous", bounds)
+    log_prob, entropy = head.terms(params, choice)
+    other = head.terms(params.at[2, :, 1].add(7.0), choice.at[2, :, 1].set(-3.0))
+    np.testing.assert_array_equal(log_prob[:, 1], other[0][:, 1])
+    np.testing.assert_array_equal(entropy[:, 1], other[1][:, 1])
+    grads = jax.grad(lambda params: head.terms(params, choice)[0].sum())(params)
+    assert bool(jnp.isfinite(grads).all())
+    np.testing.assert_array_equal(grads[jnp.array([2, 5]), :, 1], 0.0)
+    assert float(jnp.abs(grads[:3, :, 0]).max()) > 0
+
+
+def test_the_mode_is_the_likeliest_choice():
+    for kind in ("discrete", "continuous"):
+        head, params, choice = drawn(kind)
+        at_mode = head.terms(params, head.mode(params))[0]
+        assert bool((at_mode >= head.terms(params, choice)[0] - 1e-5).mean() > (0.99 if kind == "discrete" else 0.5))
+        assert len(np.unique(np.asarray(head.mode(params)).reshape(-1, E, 2)[:, :, 0], axis=1)[0]) == 1
