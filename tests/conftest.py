@@ -2,8 +2,7 @@
 
 import os
 
-# Before JAX starts, here and in processes that tests start: with several threads XLA now and then waits for ever for a
-# vmapped product (see CONTRIBUTING, Known traps). Programs of tests are too small to need them.
+# Before JAX starts, here and in processes that tests start: programs of tests are too small to need several threads.
 os.environ.setdefault("NPROC", "1")
 
 import contextlib

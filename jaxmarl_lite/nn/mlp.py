@@ -1,12 +1,12 @@
 """Multi-layer perceptrons."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen
 
-from jaxmarl_lite.core.env import Array
+from jaxmarl_lite.core.env import Array, Key
 
 Activation = Literal["tanh", "relu"]
 
@@ -42,13 +42,27 @@ class Dense(linen.Module):
     @linen.compact
     def __call__(self, x: Array) -> Array:
         """Return the outputs for inputs x."""
-        kernel = self.param("kernel", linen.initializers.orthogonal(self.scale), (x.shape[0], self.outputs))
+        kernel = self.param("kernel", orthogonal(self.scale), (x.shape[0], self.outputs))
         bias = self.param("bias", linen.initializers.zeros, (self.outputs,))
         if self.outputs == 1:
             # The compiler turns a product with one row into a broadcast, and works out what is broadcast, the gradient
             # of the whole loss, anew for each of its rows. Two rows, one of them zero, are a product like any other.
             kernel = jnp.pad(kernel, ((0, 0), (0, 1)))
         return _add_bias((kernel.T @ x)[: self.outputs], bias)
+
+
+def orthogonal(scale: float) -> linen.initializers.Initializer:
+    """Return flax's orthogonal initialiser for use under `vmap`: matrices are factored one after another.
+
+    A batched factorisation waits, on a thread of XLA's pool, for others of the pool; where several of them hold all
+    its threads, they wait for ever (jaxlib 0.10.2, QrFactorization in ParallelBatchMap).
+    """
+    plain = linen.initializers.orthogonal(scale)
+
+    def draw(key: Key, shape: Any, dtype: Any = jnp.float32) -> Array:
+        return jax.custom_batching.sequential_vmap(lambda key: plain(key, shape, dtype))(key)
+
+    return draw
 
 
 @jax.custom_vjp

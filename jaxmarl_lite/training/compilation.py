@@ -33,19 +33,10 @@ class Stopwatch:
         begin = time.perf_counter()
         lowered = jax.jit(function, donate_argnums=donate).lower(*args)
         middle = time.perf_counter()
-        program = lowered.compile(_compiler_options())
+        program = lowered.compile()
         self.trace_seconds += middle - begin
         self.compile_seconds += time.perf_counter() - middle
         return program
-
-
-def _compiler_options() -> dict[str, Any]:
-    # XLA's pool of CPU threads loses a task of a vmapped product now and then (jax 0.10.2), and the program waits for
-    # ever. One thread a product makes that rarer, not impossible, and is as fast for networks of the usual size.
-    # XLA_FLAGS can overrule it.
-    flag = "xla_cpu_multi_thread_eigen"
-    is_at_risk = jax.default_backend() == "cpu" and flag not in os.environ.get("XLA_FLAGS", "")
-    return {flag: False} if is_at_risk else {}
 
 
 def _cache_folder() -> Path:

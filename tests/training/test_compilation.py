@@ -1,7 +1,6 @@
 import jax
 import jax.numpy as jnp
 
-from jaxmarl_lite.training import compilation
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 
 
@@ -23,19 +22,6 @@ def test_what_is_donated_is_gone_and_the_rest_stays():
     assert program(given, kept).tolist() == [2.0, 2.0, 2.0]
     assert given.is_deleted()
     assert not kept.is_deleted()
-
-
-def test_flags_of_the_user_overrule_ours(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
-    assert compilation._compiler_options() == {"xla_cpu_multi_thread_eigen": False}
-    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true")
-    assert compilation._compiler_options() == {}
-
-
-def test_other_devices_get_no_option_of_the_cpu(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    assert compilation._compiler_options() == {}
 
 
 def test_a_cache_that_was_chosen_is_kept(tmp_path):
