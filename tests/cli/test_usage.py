@@ -45,14 +45,20 @@ def test_the_overview_names_every_command(cli, words):
     [
         (["trian", "ippo", "grid/navigation"], ["unknown command 'trian'", "did you mean train?"]),
         (["--seed", "3"], ["unknown command '--seed'"]),
-        (["train", "ipo", "grid/navigation"], ["unknown algorithm 'ipo'", "did you mean ippo or mappo?"]),
-        (["train", "zzz", "grid/navigation"], ["unknown algorithm 'zzz'", "known are ippo, mappo"]),
+        (["train", "ipo", "grid/navigation"], ["unknown algorithm 'ipo'", "did you mean ippo or trpo or mappo?"]),
+        (
+            ["train", "zzz", "grid/navigation"],
+            [
+                "unknown algorithm 'zzz'",
+                "known are coma, happo, hatrpo, ia2c, impala, ippo, maa2c, mappo, matrpo, trpo",
+            ],
+        ),
         (["train", "ippo", "grid/navigatoin"], ["'grid/navigatoin'", "did you mean grid/navigation?"]),
         (["train", "ippo", "spread"], ["unknown environment 'spread'", "did you mean", "mpe/simple_spread"]),
         (["train", "ippo"], ["ENV"]),
         (["train"], ["ALGO"]),
         (["bench", "envs"], ["unknown benchmark 'envs'", "did you mean env?"]),
-        (["bench", "env", "chiken"], ["unknown environment 'chiken'", "did you mean matrix/chicken?"]),
+        (["bench", "env", "chiken"], ["unknown environment 'chiken'", "did you mean matrix/chicken"]),
         (["bench", "env"], ["ENV"]),
         (["list", "nothing"], ["'nothing'", "'all', 'envs', 'algos'"]),
         (["resume"], ["folder of the run"]),

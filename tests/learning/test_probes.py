@@ -15,7 +15,7 @@ KEY, GAMMA = jax.random.key(0), 0.9
 TINY = {"num_envs": 32, "rollout_length": 8, "hidden": (16,), "minibatches": 2, "gamma": GAMMA, "entropy": 0.0}
 UPDATES = 400
 # Plain gradient steps and those of a critic beside a trust region are few for each rollout: let them be large.
-RATES = {"ippo": 1e-2, "mappo": 1e-2, "happo": 1e-2, "impala": 1e-2}
+RATES = {"ippo": 1e-2, "mappo": 1e-2, "happo": 1e-2, "impala": 1e-2, "coma": 1e-2}
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
@@ -128,7 +128,7 @@ def test_every_option_learns(settings):
 
 
 # Updates that are enough for each: many of a single gradient step, few of a trust region's.
-TO_REMEMBER = {"ia2c": 1500, "maa2c": 1500, "coma": 1500, "impala": 1000, "trpo": 200, "matrpo": 200, "hatrpo": 200}
+TO_REMEMBER = {"ia2c": 1500, "maa2c": 1500, "coma": 1000, "impala": 1000, "trpo": 200, "matrpo": 200, "hatrpo": 200}
 
 
 @pytest.mark.parametrize("name", algos())
