@@ -94,9 +94,8 @@ def see(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: 
     """Return what is read of a sequence of steps [T, E, ...]."""
     obs, state = ts.obs, ts.state
     if sight is not None:
-        obs, state = (jnp.clip(moments.normalise(x), -_SIGHT_LIMIT, _SIGHT_LIMIT) for moments, x in zip(
-            sight, (obs, state), strict=True
-        ))  # fmt: skip
+        normalised = (sight.obs.normalise(obs), sight.state.normalise(state))
+        obs, state = (jnp.clip(x, -_SIGHT_LIMIT, _SIGHT_LIMIT) for x in normalised)
     features_before_time = (1, 3, 0, 2)
     return Seen(
         obs.transpose(features_before_time),

@@ -57,6 +57,11 @@ class Task(NamedTuple):
         """Whether there is more than one set of parameters, in leaves with a leading axis of them."""
         return max(self.sets) > 0
 
+    @property
+    def entropy_weight(self) -> Array:
+        """The weight of the entropy bonus at this point of the run."""
+        return self.hyper["entropy"] * ((1.0 - self.progress) if self.settings.anneal_entropy else 1.0)
+
     def part(self, chosen: Array) -> tuple[ActorCritic, Batch]:
         """Return memories and batch of the environments `chosen`."""
         return jax.tree.map(lambda x: x[chosen], (self.memory, self.batch))
@@ -196,17 +201,14 @@ def _loss(
     task: Task, scale: Scale, memory: ActorCritic, batch: Batch, params: ActorCritic
 ) -> tuple[Array, dict[str, Array]]:
     """Return the part that these environments have in a minibatch's mean loss, and in its metrics."""
-    hyper, entropy_weight = task.hyper, task.hyper["entropy"]
-    if task.settings.anneal_entropy:
-        entropy_weight = entropy_weight * (1.0 - task.progress)
     terms = {
         "value_loss": _value_term(task, memory, batch, params),
         **_policy_terms(task, scale, memory, batch, params),
     }
     means = {name: shares_of(batch, scale, term) for name, term in terms.items()}
-    loss = hyper["value_weight"] * means["value_loss"]
+    loss = task.hyper["value_weight"] * means["value_loss"]
     if "policy_loss" in means:
-        loss = loss + means["policy_loss"] - entropy_weight * means["entropy"]
+        loss = loss + means["policy_loss"] - task.entropy_weight * means["entropy"]
     return loss, {"loss": loss, **means}
 
 

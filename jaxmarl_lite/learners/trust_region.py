@@ -77,9 +77,8 @@ def conjugate_gradient(product: Callable[[Array], Array], target: Array, steps: 
 
 def _measures(task: Task, flat: Array, restore: Callable[[Array], Tree]) -> tuple[Callable, Callable]:
     """Return (parameters, environments) -> their part in the mean loss, and in the mean divergence from `flat`."""
-    (scale,) = [jax.tree.map(lambda x: x[0], scales(task, jnp.arange(len(task.batch.advantage))[None]))]
+    scale = jax.tree.map(lambda x: x[0], scales(task, jnp.arange(len(task.batch.advantage))[None]))
     nets, head = task.nets, task.nets.head
-    weight = task.hyper["entropy"] * ((1.0 - task.progress) if task.settings.anneal_entropy else 1.0)
 
     def distribution(at, memory, batch):
         return distribution_of(nets, restore(at), memory.actor, batch.seen, task.agents)[1]
@@ -88,7 +87,7 @@ def _measures(task: Task, flat: Array, restore: Callable[[Array], Tree]) -> tupl
         memory, batch = task.part(chosen)
         terms = head.terms(distribution(at, memory, batch), jnp.moveaxis(batch.choice, 0, -3))
         gain = policy_gradient(terms[0], batch.log_prob, weighted_advantage(batch, scale))
-        return shares_of(batch, scale, gain - weight * terms[1])
+        return shares_of(batch, scale, gain - task.entropy_weight * terms[1])
 
     def divergence(at: Array, chosen: Array) -> Array:
         memory, batch = task.part(chosen)
