@@ -70,7 +70,7 @@ class Seen(NamedTuple):
 
 
 def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
-    """Return the networks: an actor, and a critic of the state or, to compare actions, of each action in it."""
+    """Return the networks: an actor, and a critic of the state or, to compare actions, of all that might be chosen."""
     sets, head = owners(spec, settings.sharing), head_of(spec, settings.bounds)
     hidden = Hidden(settings.hidden, settings.activation, settings.layer_norm, settings.start)
 
@@ -81,12 +81,12 @@ def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
 
     critic_size, values = spec.state_size if settings.critic == "joint" else spec.obs_shape[0], 1
     if compares_actions(settings):
-        critic_size, values = critic_size + spec.num_agents * spec.num_actions, spec.num_actions
+        critic_size, values = critic_size + spec.num_agents * head.basis_size, head.basis_size
     return Nets(net(spec.obs_shape[0], head.outputs, 0.01), net(critic_size, values, 1.0), head)
 
 
 def compares_actions(settings: OnPolicySettings) -> bool:
-    """Return whether the critic gives a value to each action of an agent, knowing those of the others."""
+    """Return whether the critic gives values to all that an agent might choose, knowing what the others did."""
     return settings.estimator == "counterfactual"
 
 
@@ -120,21 +120,23 @@ def distribution_of(
 
 
 def critic_of(
-    nets: Nets, params: Tree, memory: Tree, seen: Seen, choice: Array | None = None, agents: Array | None = None
+    nets: Nets, params: Tree, memory: Tree, seen: Seen, basis: Array | None = None, agents: Array | None = None
 ) -> tuple[Tree, Array]:
-    """Return the critic's memory and its values [Y, E, T, A]; one that compares actions is told all agents' choices."""
+    """Return the critic's memory and its values [Y, E, T, A]; one that compares actions is told all agents' choices.
+
+    It is told them by their `basis` [F, E, T, A], and its values are the weights of each agent's.
+    """
     view = jnp.swapaxes(seen.obs, 0, 1)
     if seen.state is not None:
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
         view = jnp.broadcast_to(state, (*state.shape[:-1], view.shape[-1]))
-    if choice is not None:
-        view = jnp.concatenate([view, _of_others(choice, num_actions=seen.legal.shape[1])])
+    if basis is not None:
+        view = jnp.concatenate([view, _of_others(basis)])
     return nets.critic.apply(params, memory, view, seen.restart, agents)
 
 
-def _of_others(choice: Array, num_actions: int) -> Array:
-    """Return for each agent the choices [E, T, A] of all others, one-hot, and zeros in its own place [A N, E, T, A]."""
-    num_agents = choice.shape[-1]
-    chosen = jnp.moveaxis(choice, -1, 0)[:, None] == jnp.arange(num_actions)[:, None, None]
+def _of_others(basis: Array) -> Array:
+    """Return for each agent the choices [F, E, T, A] of all others, and zeros in its own place [A F, E, T, A]."""
+    num_agents = basis.shape[-1]
     is_other = 1.0 - np.eye(num_agents, dtype=np.float32)[:, None, None, None]
-    return (chosen[..., None] * is_other).reshape(-1, *choice.shape)
+    return (jnp.moveaxis(basis, -1, 0)[..., None] * is_other).reshape(-1, *basis.shape[1:])

@@ -12,7 +12,7 @@ from jaxmarl_lite.learners.experience import Collected, OnPolicyState, pooled, v
 from jaxmarl_lite.learners.gradient_steps import Batch
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
 from jaxmarl_lite.nn.net import owners
-from jaxmarl_lite.ops.policy import counterfactual_baseline, of_choice
+from jaxmarl_lite.ops.policy import in_basis
 from jaxmarl_lite.ops.returns import gae, n_step, vtrace
 from jaxmarl_lite.ops.statistics import Moments, Sums
 
@@ -72,18 +72,18 @@ def estimate(settings: OnPolicySettings, rollout: Collected, env: Env, progress:
 def _judge(settings: OnPolicySettings, nets: Nets, rollout: Collected) -> Judged:
     """Evaluate the networks on all steps at once: large products are many times as fast as small ones."""
     state, seen = rollout.state, rollout.seen
-    params, told = state.params, rollout.choice if compares_actions(settings) else None
-    memory, values = critic_of(nets, params.critic, rollout.memory.critic, seen, told)
+    params, choice = state.params, jnp.moveaxis(rollout.choice, 0, -3)
+    basis = nets.head.basis(choice) if compares_actions(settings) else None
+    memory, values = critic_of(nets, params.critic, rollout.memory.critic, seen, basis)
     value, chosen, log_ratio = values[0], values[0], None
     if compares_actions(settings) or settings.estimator == "vtrace":
         _, distribution = distribution_of(nets, params.actor, rollout.memory.actor, seen)
-        log_prob, _ = nets.head.terms(distribution, jnp.moveaxis(rollout.choice, 0, -3))
+        log_prob, _ = nets.head.terms(distribution, choice)
         log_ratio = log_prob - jnp.swapaxes(rollout.log_prob, 0, 1)
-        if told is not None:
-            value = counterfactual_baseline(distribution, values)
-            chosen = of_choice(values, rollout.choice)
+        if basis is not None:
+            value, chosen = in_basis(nets.head.mean_basis(distribution), values), in_basis(basis, values)
     memories = ActorCritic(state.actors.carry.actor, memory)
-    after = value_of(nets, params, memories, rollout.after, rollout.choice_after)
+    after = value_of(nets, params, memories, rollout.after, rollout.basis_after)
     following = jnp.concatenate([value[:, 1:], after], axis=1)
     value, following, chosen = (state.returns.restore(x) for x in (value, following, chosen))
     return Judged(memory, value, following, chosen, log_ratio)

@@ -26,7 +26,7 @@ from jaxmarl_lite.learners.actor_critic import (
 from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
 from jaxmarl_lite.nn.net import owners
-from jaxmarl_lite.ops.policy import counterfactual_baseline
+from jaxmarl_lite.ops.policy import in_basis
 from jaxmarl_lite.ops.statistics import Moments, Sums
 
 SIGHT_DECAY = 0.99  # of the statistics of observations, per update
@@ -59,8 +59,8 @@ class Collected(NamedTuple):
     """[E, ..., T, A]"""
     after: Seen
     """[E, ..., 1, A], the step that comes next"""
-    choice_after: Array | None
-    """[E, 1, A], what is chosen there, if the critic compares actions"""
+    basis_after: Array | None
+    """[F, E, 1, A], of what is chosen there, if the critic compares actions"""
     choice: Array
     """[E, T, A], or [E, D, T, A] if continuous"""
     log_prob: Array
@@ -89,8 +89,8 @@ def collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progress
         log_prob, _ = nets.head.terms(distribution, choice)
         memory = ActorCritic(actor_memory, memory.critic)
         if settings.memory:  # a critic that remembers must have seen the episode where it is asked how it would go on
-            told = choice[:, None] if compares else None
-            memory = memory._replace(critic=critic_of(nets, params.critic, memory.critic, seen, told)[0])
+            basis = _basis_of(nets, choice) if compares else None
+            memory = memory._replace(critic=critic_of(nets, params.critic, memory.critic, seen, basis)[0])
         return nets.head.action(choice), memory, (choice, log_prob)
 
     def look(memory, successor, noise):
@@ -98,7 +98,7 @@ def collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progress
         seen = see_step(settings, sight, successor, jnp.zeros_like(successor.done))
         return when_any(
             successor.done,
-            lambda: value_of(nets, params, memory, seen, _choose(nets, params, memory, seen, noise[1]))[:, 0],
+            lambda: value_of(nets, params, memory, seen, _basis_there(nets, params, memory, seen, noise[1]))[:, 0],
             lambda: jnp.zeros_like(successor.reward),
         )
 
@@ -118,7 +118,7 @@ def collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progress
         totals,
         see(settings, sight, steps.ts, steps.restart),
         after,
-        _choose(nets, params, actors.carry, after, noise_after),
+        _basis_there(nets, params, actors.carry, after, noise_after),
         jnp.moveaxis(choice, (0, -2), (-2, 0)),
         log_prob,
         steps.successor.reward,
@@ -128,20 +128,26 @@ def collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progress
     )
 
 
-def value_of(nets: Nets, params: ActorCritic, memory: ActorCritic, seen: Seen, choice: Array | None = None) -> Array:
+def value_of(nets: Nets, params: ActorCritic, memory: ActorCritic, seen: Seen, basis: Array | None = None) -> Array:
     """Return the value of what is seen [E, T, A]: of a critic that compares actions, the policy's mean of theirs."""
-    _, values = critic_of(nets, params.critic, memory.critic, seen, choice)
-    if choice is None:
+    _, values = critic_of(nets, params.critic, memory.critic, seen, basis)
+    if basis is None:
         return values[0]
-    return counterfactual_baseline(distribution_of(nets, params.actor, memory.actor, seen)[1], values)
+    _, distribution = distribution_of(nets, params.actor, memory.actor, seen)
+    return in_basis(nets.head.mean_basis(distribution), values)
 
 
-def _choose(nets: Nets, params: ActorCritic, memory: ActorCritic, seen: Seen, noise: Array | None) -> Array | None:
-    """Return what the team chooses in a single step [E, 1, A], or None without noise."""
+def _basis_there(nets: Nets, params: ActorCritic, memory: ActorCritic, seen: Seen, noise: Array | None) -> Array | None:
+    """Return the basis of what the team chooses in a single step [F, E, 1, A], or None without noise."""
     if noise is None:
         return None
     _, distribution = distribution_of(nets, params.actor, memory.actor, seen)
-    return nets.head.draw(distribution[:, :, 0], noise)[:, None]
+    return _basis_of(nets, nets.head.draw(distribution[:, :, 0], noise))
+
+
+def _basis_of(nets: Nets, choice: Array) -> Array:
+    """Return the basis of choices in a single step, as a sequence of length 1 [F, E, 1, A]."""
+    return nets.head.basis(choice)[:, :, None]
 
 
 def _look_again(

@@ -15,7 +15,7 @@ from jaxmarl_lite.learners.actor_critic import ActorCritic, Nets, Seen, compares
 from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.minibatches import shuffled, sum_over_parts
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
-from jaxmarl_lite.ops.policy import of_choice, policy_gradient, ppo_clip
+from jaxmarl_lite.ops.policy import in_basis, policy_gradient, ppo_clip
 from jaxmarl_lite.ops.statistics import Sums
 from jaxmarl_lite.ops.value import value_loss
 
@@ -213,9 +213,10 @@ def _loss(
 
 
 def _value_term(task: Task, memory: ActorCritic, batch: Batch, params: ActorCritic) -> Array:
-    told = batch.choice if compares_actions(task.settings) else None
-    _, values = critic_of(task.nets, params.critic, memory.critic, batch.seen, told, task.agents)
-    value = values[0] if told is None else of_choice(values, told)
+    compares = compares_actions(task.settings)
+    basis = task.nets.head.basis(jnp.moveaxis(batch.choice, 0, -3)) if compares else None
+    _, values = critic_of(task.nets, params.critic, memory.critic, batch.seen, basis, task.agents)
+    value = values[0] if basis is None else in_basis(basis, values)
     target = jnp.where(batch.seen.active, batch.target, 0.0)
     return value_loss(value, batch.value, target, task.hyper["value_clip"], task.hyper["huber"])
 

@@ -1,6 +1,7 @@
 """How the outputs of an actor become actions."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -18,6 +19,7 @@ Bounds = Literal["cut", "tanh"]
 # A normal number of deviation 1/2 around the middle reaches either bound of the range, 1 away, once in twenty draws.
 _FIRST_LOG_DEVIATION = math.log(0.5)
 _LOG_DEVIATIONS = (-5.0, 1.0)  # beyond, densities lose all precision
+_DEGREE = 3  # of the polynomials of one component that values of continuous actions are made of
 
 
 class Head(NamedTuple):
@@ -43,6 +45,12 @@ class Head(NamedTuple):
     """(params, new params) -> Kullback-Leibler divergence [...] of the new from the old"""
     action: Callable[[Array], Array]
     """choice of E environments -> what they are given, int32 [E, A] or float32 [E, A, D]"""
+    basis_size: int
+    """F"""
+    basis: Callable[[Array], Array]
+    """choice -> functions of it [F, ...] in which a critic's values of actions are linear"""
+    mean_basis: Callable[[Array], Array]
+    """params -> their means over what the policy might have chosen [F, ...]"""
 
 
 def head_of(spec: Spec, bounds: Bounds) -> Head:
@@ -60,6 +68,9 @@ def _categorical(spec: Spec) -> Head:
         terms=categorical,
         divergence=categorical_divergence,
         action=lambda choice: choice,
+        basis_size=spec.num_actions,
+        basis=functools.partial(jax.nn.one_hot, num_classes=spec.num_actions, axis=0),
+        mean_basis=functools.partial(jax.nn.softmax, axis=0),
     )
 
 
@@ -102,7 +113,32 @@ def _normal(spec: Spec, bounds: Bounds) -> Head:
         terms=terms,
         divergence=functools.partial(of_components, gaussian.divergence),
         action=action,
+        basis_size=1 + _DEGREE * size + math.comb(size, 2),
+        basis=lambda choice: _basis(_legendre(squash(choice))),
+        mean_basis=lambda params: _basis(gaussian.mean_of(lambda x: _legendre(squash(x)), *jnp.split(params, 2))),
     )
+
+
+def _legendre(x: Array) -> Array:
+    """Return the Legendre polynomials of degrees 1 to _DEGREE of x in [-1, 1]; [D, ...] -> [_DEGREE, D, ...].
+
+    (n + 1) P_{n+1} = (2 n + 1) x P_n - n P_{n-1} (Abramowitz and Stegun 1964, eq. 22.7.10).
+    """
+    terms = [jnp.ones_like(x), x]
+    for n in range(1, _DEGREE):
+        terms.append(((2 * n + 1) * x * terms[n] - n * terms[n - 1]) / (n + 1))
+    return jnp.stack(terms[1:])
+
+
+def _basis(polynomials: Array) -> Array:
+    """Return one, the polynomials [P, D, ...] of each component and the products of two components [F, ...].
+
+    Components are drawn independently, so of means of polynomials this makes the means of the basis.
+    """
+    linear = polynomials[0]
+    products = [first * second for first, second in itertools.combinations(linear, 2)]
+    terms = polynomials.reshape(-1, *linear.shape[1:])
+    return jnp.stack([jnp.ones_like(terms[0]), *terms, *products])
 
 
 _BOUNDS = {

@@ -6,12 +6,11 @@ from typing import Any
 import jax
 
 from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
-from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.data.rollout import start
 from jaxmarl_lite.environments.vectorize import vectorize
-from jaxmarl_lite.learners.actor_critic import Sight, compares_actions, distribution_of, networks, see_step
+from jaxmarl_lite.learners.actor_critic import Sight, distribution_of, networks, see_step
 from jaxmarl_lite.learners.estimate import estimate
 from jaxmarl_lite.learners.experience import OnPolicyState, collect
 from jaxmarl_lite.learners.gradient_steps import first_opt_state
@@ -29,20 +28,13 @@ def on_policy(name: str, settings: OnPolicySettings) -> Learner:
     return Learner(
         name=name,
         settings=settings,
-        check=functools.partial(_check, name, settings),
+        check=lambda spec: None,
         init=functools.partial(_init, settings),
         phases={phase: functools.partial(function, settings) for phase, function in phases.items()},
         policy=functools.partial(_policy, settings),
         params=lambda state: (state.params.actor, state.sight),
         env_axes=_env_axes,
     )
-
-
-def _check(name: str, settings: OnPolicySettings, spec: Spec) -> None:
-    if compares_actions(settings) and not spec.is_discrete:
-        raise SettingError(
-            f"{name} compares each agent's discrete actions, and this environment's actions are continuous."
-        )
 
 
 def _init(settings: OnPolicySettings, key: Key, env: Env) -> OnPolicyState:

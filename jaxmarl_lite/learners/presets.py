@@ -17,7 +17,7 @@ MAPPO = replace(IPPO, critic="joint")
 IA2C = replace(IPPO, objective="gradient", estimator="n_step", rollout_length=5, epochs=1, minibatches=1)
 MAA2C = replace(IA2C, critic="joint")
 # Counterfactual multi-agent policy gradients: Foerster et al. 2018, arXiv:1705.08926.
-COMA = replace(MAA2C, estimator="counterfactual")
+COMA = replace(MAA2C, estimator="counterfactual", standardise_advantages=False)
 # Importance weighted actor-learners, for each agent: Espeholt et al. 2018, arXiv:1802.01561. Passes over a rollout by
 # a policy that has since moved stand for the lag of actors behind learners.
 IMPALA = replace(IA2C, estimator="vtrace", passes=4)

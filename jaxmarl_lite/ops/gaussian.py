@@ -1,9 +1,12 @@
 """Normal distributions of continuous actions, per component: arrays in, arrays of the same shape out."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.stats
 from jax.scipy.stats import norm
 
 Array = jax.Array
@@ -33,6 +36,19 @@ def squashed_log_prob(x: Array, mean: Array, deviation: Array) -> Array:
 def entropy(deviation: Array) -> Array:
     """Return the entropy of normal numbers of these deviations [...], before any cut or squashing."""
     return jnp.log(deviation) + _HALF_LOG_2_PI_E
+
+
+def mean_of(function: Callable[[Array], Array], mean: Array, deviation: Array, points: int = 16) -> Array:
+    """Return the mean of function(x) [F, ...] over normal x [...]: that of points of equal probability.
+
+    For functions that bend at a bound: Legendre polynomials up to the third of x cut to [-1, 1], or of tanh(x), are
+    within 0.03 with 16 points, where Gauss and Hermite's rule is off by 0.3.
+    """
+    places = scipy.stats.norm.ppf((np.arange(points) + 0.5) / points)
+    total = function(mean + places[0] * deviation)
+    for place in places[1:]:
+        total = total + function(mean + place * deviation)
+    return total / points
 
 
 def divergence(mean: Array, deviation: Array, new_mean: Array, new_deviation: Array) -> Array:

@@ -62,14 +62,15 @@ def policy_gradient(log_prob: Array, old_log_prob: Array, advantage: Array) -> A
     return -jnp.exp(log_prob - old_log_prob) * advantage
 
 
-def counterfactual_baseline(logits: Array, values: Array) -> Array:
-    """Return sum_a pi(a) Q(s, a_-i, a), what an agent's other actions would have brought; [N, ...] -> [...].
+def in_basis(basis: Array, weights: Array) -> Array:
+    """Return sum_f weights_f basis_f, a function of the action that is linear in F others; [F, ...] -> [...].
 
-    Foerster et al. 2018, arXiv:1705.08926, eq. 4: the chosen action's value less this is its advantage, and the
-    policy's mean of such advantages is zero.
+    With weights of Q(s, a_-i, .) and the basis of the chosen action this is its value; with the policy's mean of the
+    basis it is what the agent's other actions would have brought, the counterfactual baseline. The one less the other
+    is an advantage of which the policy's mean is zero (Foerster et al. 2018, arXiv:1705.08926, eq. 4).
     """
-    chex.assert_equal_shape([logits, values])
-    return (jax.nn.softmax(logits, axis=0) * values).sum(0)
+    chex.assert_equal_shape([basis, weights])
+    return (basis * weights).sum(0)
 
 
 def categorical_divergence(logits: Array, new_logits: Array) -> Array:

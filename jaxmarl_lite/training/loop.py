@@ -261,9 +261,11 @@ def _rows(block: int, env_steps: int, metrics: dict[str, np.ndarray], tested: Ro
 
 
 def _mean_policy(rows: list[Row], seeds: int) -> Row:
-    """Return how often each agent chose each action over all of training, for each seed [K, A, N]."""
+    """Return how often each agent chose each action over all of training, for each seed [K, A, N], if told."""
+    if not rows or "action_frequency" not in rows[0]:
+        return {}
     chosen = [[row["action_frequency"] for row in rows if row["seed"] == seed] for seed in range(seeds)]
-    return {"policy_time_average": np.mean(chosen, axis=1).tolist()} if all(chosen) and chosen[0] else {}
+    return {"policy_time_average": np.mean(chosen, axis=1).tolist()}
 
 
 def _typed(key: Key) -> Key:

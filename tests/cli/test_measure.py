@@ -128,10 +128,6 @@ def test_profile_prints_a_table(cli):
         (["bench", "train", *WORDS, "--sweep", "8", "0"], ["num_envs=0 is not allowed"]),
         (["bench", "train", *WORDS, "--sweep", "1", "3"], ["minibatches=2 does not divide num_envs=1"]),
         (["bench", "train", *WORDS, "--out", "speed.txt"], ["out='speed.txt' is not allowed", ".png"]),
-        (
-            ["bench", "train", "coma", "mpe/simple_spread", "--env.continuous"],
-            ["coma compares each agent's discrete actions"],
-        ),
         (["bench", "env", "matrix/chicken", "--sweep", "-1"], ["num_envs=-1 is not allowed"]),
         (["bench", "env", "matrix/chicken", "--sweep", "few"], ["'few'"]),
         (["bench", "env", "matrix/chicken", "--out", "speed"], ["out='speed' is not allowed"]),

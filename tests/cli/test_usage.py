@@ -147,7 +147,6 @@ def test_a_run_is_not_overwritten_unasked(cli, run_copy, snapshot):
 def test_a_refused_setting_loses_no_run_that_was_to_be_overwritten(cli, run_copy, snapshot):
     before = snapshot(run_copy)
     words = [*WORDS, "--out", run_copy, "--overwrite"]
-    assert_refused(cli("train", "coma", "mpe/simple_spread", *words, "--env.continuous"), "discrete")
     assert_refused(cli("train", "ippo", "grid/navigation", *words, "--seed", "-1"), "seed=-1")
     assert snapshot(run_copy) == before
 

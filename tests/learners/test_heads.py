@@ -7,6 +7,7 @@ import pytest
 
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.learners.heads import head_of
+from jaxmarl_lite.ops.policy import in_basis
 
 KEY = jax.random.key(0)
 E = 20_000
@@ -76,3 +77,39 @@ def test_the_mode_is_the_likeliest_choice():
         at_mode = head.terms(params, head.mode(params))[0]
         assert bool((at_mode >= head.terms(params, choice)[0] - 1e-5).mean() > (0.99 if kind == "discrete" else 0.5))
         assert len(np.unique(np.asarray(head.mode(params)).reshape(-1, E, 2)[:, :, 0], axis=1)[0]) == 1
+
+
+def test_the_basis_of_discrete_actions_tells_them_apart():
+    head, _, choice = drawn("discrete")
+    basis = np.asarray(head.basis(choice))
+    assert basis.shape == (head.basis_size, E, 2)
+    np.testing.assert_array_equal(basis.argmax(0), choice)
+    np.testing.assert_array_equal(basis.sum(0), 1)
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_the_basis_of_continuous_actions_holds_each_of_them_its_square_and_cube_and_the_products_of_two(bounds):
+    head, _, choice = drawn("continuous", bounds)
+    x = np.asarray(jnp.tanh(choice) if bounds == "tanh" else jnp.clip(choice, -1.0, 1.0), np.float64)
+    assert float(np.abs(x).max()) > 0.9
+    rows = np.asarray(head.basis(choice), np.float64)[:, :, 0].T
+    assert rows.shape == (E, head.basis_size) == (E, 1 + 3 * 3 + 3)
+    functions = [x[0], x[1] ** 2, x[2] ** 3, x[0] * x[2], x[1] * x[2] + 3.0 - x[0] ** 3]
+    for wanted in functions:
+        _, residual, rank, _ = np.linalg.lstsq(rows, wanted[:, 0])
+        assert rank == head.basis_size
+        np.testing.assert_allclose(residual, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "bounds"), [("discrete", "cut"), ("continuous", "cut"), ("continuous", "tanh")])
+def test_counterfactual_advantages_have_a_policy_weighted_mean_of_zero(kind, bounds):
+    head, params, choice = drawn(kind, bounds)
+    basis, mean = head.basis(choice), head.mean_basis(params)
+    np.testing.assert_allclose(basis.mean(1), mean[:, 0], atol=0.03)
+    weights = jnp.broadcast_to(jax.random.normal(KEY, (head.basis_size, 1, 2)), basis.shape)
+    advantage = in_basis(basis, weights) - in_basis(mean, weights)
+    assert float(jnp.abs(advantage.mean(0)).max()) < 0.1 < float(advantage.std(0).min())
+    if kind == "discrete":  # weighted by the probabilities themselves, the sum is zero but for rounding
+        every = jnp.broadcast_to(jnp.eye(head.basis_size)[:, :, None], (head.basis_size, head.basis_size, 2))
+        advantage = in_basis(every, weights[:, : head.basis_size]) - in_basis(mean, weights)[0]
+        np.testing.assert_allclose((mean[:, 0] * advantage).sum(0), 0.0, atol=1e-5)

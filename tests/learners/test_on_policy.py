@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners import gradient_steps
@@ -266,9 +265,3 @@ def test_a_step_keeps_the_shapes_of_the_state(a_learner, probe):
     before = jax.eval_shape(learner.init, KEY, env)
     after, _ = jax.eval_shape(learner.step, before, env, jnp.zeros(()))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), before) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
-
-
-def test_continuous_actions_are_refused_where_actions_are_compared():
-    env = make("mpe/simple_spread", continuous=True)
-    with pytest.raises(SettingError, match="coma compares each agent's discrete actions"):
-        make_learner("coma").check(env.spec)

@@ -40,8 +40,8 @@ def first_values(learner, env, state):
     nets = networks(learner.settings, env.spec)
     seen = see_step(learner.settings, state.sight, ts, jnp.ones(32, bool))
     is_told = learner.settings.estimator == "counterfactual"
-    choice = jnp.zeros((32, 1, env.spec.num_agents), jnp.int32) if is_told else None
-    return ts, state.returns.restore(value_of(nets, state.params, nets.memory(32), seen, choice)[:, 0])
+    basis = nets.head.basis(jnp.zeros((32, 1, env.spec.num_agents), jnp.int32)) if is_told else None
+    return ts, state.returns.restore(value_of(nets, state.params, nets.memory(32), seen, basis)[:, 0])
 
 
 def returns(learner, env, state):
@@ -98,7 +98,7 @@ def test_unlike_agents_learn_with_parameters_of_their_own(name, sharing):
 
 
 @pytest.mark.parametrize("bounds", ["cut", "tanh"])
-@pytest.mark.parametrize("name", [name for name in algos() if name != "coma"])
+@pytest.mark.parametrize("name", algos())
 def test_continuous_actions_are_learnt(name, bounds):
     env = make("probe/chosen_reward", continuous=True)
     learner, state = learn(name, env, bounds=bounds, lr=5e-3)

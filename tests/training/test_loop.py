@@ -200,10 +200,12 @@ def test_a_bad_plan_is_refused_before_anything_is_written(learner, env, plan, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_an_environment_that_the_learner_cannot_learn_is_refused_before_anything_is_written(plan, tmp_path):
-    env, learner = jml.make("mpe/simple_spread", continuous=True), jml.make_learner("coma")
-    with pytest.raises(SettingError, match="coma compares each agent's discrete actions"):
-        train(learner, env, KEY, out=tmp_path / "run", **plan)
+def test_a_refusal_of_the_learner_comes_before_anything_is_written(learner, env, plan, tmp_path):
+    def refuse(spec):
+        raise SettingError(f"nothing can be learnt with {spec.num_agents} agents.")
+
+    with pytest.raises(SettingError, match="nothing can be learnt with 2 agents"):
+        train(learner._replace(check=refuse), env, KEY, out=tmp_path / "run", **plan)
     assert not list(tmp_path.iterdir())
 
 

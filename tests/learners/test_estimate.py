@@ -1,0 +1,62 @@
+"""Advantages and targets of a rollout, and the units that critics work in."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmarl_lite.core.shard import WHOLE
+from jaxmarl_lite.environments.registry import make
+from jaxmarl_lite.learners import estimate
+from jaxmarl_lite.learners.actor_critic import critic_of, networks, see_step
+from jaxmarl_lite.learners.experience import pooled
+from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.nn.net import owners
+from jaxmarl_lite.ops.statistics import Moments, Sums
+
+KEY = jax.random.key(0)
+NUM_ENVS = 6
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def units(sums, sets, decay=0.5):
+    return Moments.start((3,)).update(pooled(sums, sets), decay)
+
+
+@pytest.mark.parametrize("memory", [0, 8], ids=["feed-forward", "recurrent"])
+@pytest.mark.parametrize("sharing", ["shared", "independent"])
+def test_popart_keeps_values_where_they_are_when_their_units_change(learner_settings, sharing, memory):
+    env = make("mpe/simple_spread")
+    learner = make_learner("mappo", **{**learner_settings, "sharing": sharing, "memory": memory})
+    nets, sets = networks(learner.settings, env.spec), owners(env.spec, sharing)
+    params = nets.init(KEY, KEY)
+    _, ts = jax.vmap(env.reset)(jax.random.split(KEY, NUM_ENVS))
+    seen = see_step(learner.settings, None, ts, jnp.ones(NUM_ENVS, bool))
+
+    @jax.jit
+    def values(critic, moments):
+        return moments.restore(critic_of(nets, critic, nets.memory(NUM_ENVS).critic, seen)[1][0])
+
+    rewards = jax.random.normal(KEY, (50, 3)) * jnp.array([1.0, 10.0, 0.1]) + jnp.array([5.0, -70.0, 0.0])
+    old = units(Sums.of(rewards, jnp.ones_like(rewards), axis=0), sets)
+    later = 100.0 * rewards + 30.0
+    new = old.update(pooled(Sums.of(later, jnp.ones_like(later), axis=0), sets), 0.5)
+    moved = estimate._kept_in_place(params.critic, old, new, sets)
+    before, after = values(params.critic, old), values(moved, new)
+    assert float(before.std()) > 1.0
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * float(jnp.abs(before).max()))
+    assert float(jnp.abs(values(params.critic, new) - before).max()) > 10.0  # without it they would jump
+
+
+@pytest.mark.parametrize(("normalise", "moves"), [("popart", True), ("running", False), ("off", False)])
+def test_only_popart_moves_the_critics_last_layer_between_rollouts(learner_settings, normalise, moves):
+    env = make("mpe/simple_spread")
+    learner = make_learner("ippo", **{**learner_settings, "normalise_values": normalise})
+    state = jax.jit(learner.init)(KEY, env)
+    none = jnp.zeros(())
+    collected = jax.jit(lambda state: learner.phases["collect"](state, env, none, WHOLE))(state)
+    estimated = jax.jit(lambda passed: learner.phases["estimate"](passed, env, none, WHOLE))(collected)
+    old, new = (s.params.critic["params"]["output"]["kernel"] for s in (state, estimated.state))
+    assert bool((np.asarray(old) != np.asarray(new)).any()) == moves
+    weight = 0.0 if normalise == "off" else 1.0 - estimate.RETURNS_DECAY
+    np.testing.assert_allclose(estimated.state.returns.weight, weight, rtol=1e-4)
