@@ -9,7 +9,7 @@ import numpy as np
 from jaxmarl_lite.core.env import Array, TimeStep, Tree
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.learners.heads import Head, head_of
-from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings, View
 from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mlp import MLP, Hidden
 from jaxmarl_lite.nn.net import Net, for_team, owners
@@ -32,6 +32,8 @@ class Nets(NamedTuple):
     critic: Net
     head: Head
     """what the actor's outputs mean"""
+    view: View
+    """what the critic sees"""
 
     def init(self, actor_key: Array, critic_key: Array) -> ActorCritic:
         """Return parameters of both."""
@@ -79,15 +81,16 @@ def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
             return for_team(Recurrent(hidden, settings.memory, outputs, output_scale), input_size, sets)
         return for_team(MLP(hidden, outputs, output_scale), input_size, sets)
 
-    critic_size, values = spec.state_size if settings.critic == "joint" else spec.obs_shape[0], 1
+    sizes = {"local": spec.obs_shape[0], "joint": spec.state_size, "both": spec.obs_shape[0] + spec.state_size}
+    critic_size, values = sizes[settings.critic], 1
     if compares_actions(settings):
         critic_size, values = critic_size + spec.num_agents * head.basis_size, head.basis_size
-    return Nets(net(spec.obs_shape[0], head.outputs, 0.01), net(critic_size, values, 1.0), head)
+    return Nets(net(spec.obs_shape[0], head.outputs, 0.01), net(critic_size, values, 1.0), head, settings.critic)
 
 
 def compares_actions(settings: OnPolicySettings) -> bool:
     """Return whether the critic gives values to all that an agent might choose, knowing what the others did."""
-    return settings.estimator == "counterfactual"
+    return settings.baseline == "counterfactual"
 
 
 def see(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
@@ -99,7 +102,7 @@ def see(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: 
     features_before_time = (1, 3, 0, 2)
     return Seen(
         obs.transpose(features_before_time),
-        jnp.moveaxis(state, 0, -1) if settings.critic == "joint" else None,
+        jnp.moveaxis(state, 0, -1) if settings.critic != "local" else None,
         ts.legal.transpose(features_before_time),
         jnp.swapaxes(ts.active, 0, 1),
         restart.T,
@@ -126,13 +129,15 @@ def critic_of(
 
     It is told them by their `basis` [F, E, T, A], and its values are the weights of each agent's.
     """
-    view = jnp.swapaxes(seen.obs, 0, 1)
+    obs, parts = jnp.swapaxes(seen.obs, 0, 1), []
+    if nets.view != "joint":
+        parts.append(obs)
     if seen.state is not None:
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
-        view = jnp.broadcast_to(state, (*state.shape[:-1], view.shape[-1]))
+        parts.append(jnp.broadcast_to(state, (*state.shape[:-1], obs.shape[-1])))
     if basis is not None:
-        view = jnp.concatenate([view, _of_others(basis)])
-    return nets.critic.apply(params, memory, view, seen.restart, agents)
+        parts.append(_of_others(basis))
+    return nets.critic.apply(params, memory, jnp.concatenate(parts), seen.restart, agents)
 
 
 def _of_others(basis: Array) -> Array:

@@ -108,7 +108,7 @@ def _advantage(
         return advantage, value + correction
     advantage = n_step(**given, n=settings.n_step) if settings.estimator == "n_step" else gae(**given, lam=lam)
     target = advantage + value
-    return (chosen - value if settings.estimator == "counterfactual" else advantage), target
+    return (chosen - value if settings.estimator == "critic" else advantage), target
 
 
 def _scaled_reward(settings: OnPolicySettings, rollout: Collected, shard: Shard) -> tuple[OnPolicyState, Array]:

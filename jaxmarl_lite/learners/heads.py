@@ -68,9 +68,9 @@ def _categorical(spec: Spec) -> Head:
         terms=categorical,
         divergence=categorical_divergence,
         action=lambda choice: choice,
-        basis_size=spec.num_actions,
-        basis=functools.partial(jax.nn.one_hot, num_classes=spec.num_actions, axis=0),
-        mean_basis=functools.partial(jax.nn.softmax, axis=0),
+        basis_size=1 + spec.num_actions,
+        basis=lambda choice: _with_one(jax.nn.one_hot(choice, spec.num_actions, axis=0)),
+        mean_basis=lambda logits: _with_one(jax.nn.softmax(logits, axis=0)),
     )
 
 
@@ -119,6 +119,14 @@ def _normal(spec: Spec, bounds: Bounds) -> Head:
     )
 
 
+def _with_one(basis: Array) -> Array:
+    """Return a basis that begins with one: what is the same for all actions is learnt from each of them.
+
+    The weight of one is the value of the state in the dueling network of Wang et al. 2016, arXiv:1511.06581, eq. 7.
+    """
+    return jnp.concatenate([jnp.ones_like(basis[:1]), basis])
+
+
 def _legendre(x: Array) -> Array:
     """Return the Legendre polynomials of degrees 1 to _DEGREE of x in [-1, 1]; [D, ...] -> [_DEGREE, D, ...].
 
@@ -137,8 +145,7 @@ def _basis(polynomials: Array) -> Array:
     """
     linear = polynomials[0]
     products = [first * second for first, second in itertools.combinations(linear, 2)]
-    terms = polynomials.reshape(-1, *linear.shape[1:])
-    return jnp.stack([jnp.ones_like(terms[0]), *terms, *products])
+    return _with_one(jnp.stack([*polynomials.reshape(-1, *linear.shape[1:]), *products]))
 
 
 _BOUNDS = {

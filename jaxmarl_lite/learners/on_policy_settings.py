@@ -9,6 +9,8 @@ from jaxmarl_lite.core.settings import require_bool, require_choice, require_int
 if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner
 
+View = Literal["local", "joint", "both"]
+
 
 @dataclass(frozen=True)
 class OnPolicySettings:
@@ -30,9 +32,12 @@ class OnPolicySettings:
     """let the learning rate fall linearly to 0 over the run"""
     gamma: float = 0.95
     """discount per step"""
-    estimator: Literal["gae", "n_step", "vtrace", "counterfactual"] = "gae"
-    """how advantages are estimated: generalised, over n_step steps, corrected for an older policy, or as what the
-    chosen action is worth above the agent's other ones"""
+    estimator: Literal["gae", "n_step", "vtrace", "critic"] = "gae"
+    """what tells how well it went: returns of all lengths, of n_step steps, corrected for an older policy, or only
+    what the critic says of the chosen action"""
+    baseline: Literal["value", "counterfactual"] = "value"
+    """what that is held against to give the advantage: the value of what is seen, or what the agent's other actions
+    would have brought while the others' stay, by a critic that knows them (Foerster et al. 2018, arXiv:1705.08926)"""
     lam: float = 0.95
     """decay of the estimators that mix all lengths, lambda"""
     n_step: int = 5
@@ -67,8 +72,8 @@ class OnPolicySettings:
     arXiv:2006.05990)"""
     scale_rewards: bool = False
     """divide rewards by their running deviation (Papoudakis et al. 2021, arXiv:2006.07869)"""
-    critic: Literal["local", "joint"] = "local"
-    """what the critic sees: the agent's own observation, or the global state"""
+    critic: View = "local"
+    """what the critic sees: the agent's own observation, the global state, or both (Yu et al. 2022, section 5.2)"""
     sharing: Literal["shared", "group", "independent"] = "shared"
     """one set of parameters for all agents, told apart by a one-hot, one for each group of like agents, or for each"""
     hidden: tuple[int, ...] = (64, 64)
@@ -108,10 +113,15 @@ class OnPolicySettings:
         if self.objective == "trust_region" and self.max_kl is None:
             raise SettingError("max_kl=None is not allowed: with objective='trust_region' it says where a step ends.")
 
-        if self.sequential and self.estimator == "counterfactual":
+        if self.sequential and self.baseline == "counterfactual":
             raise SettingError(
-                "estimator='counterfactual' is not allowed with sequential=True: it compares the actions of all agents "
+                "baseline='counterfactual' is not allowed with sequential=True: it compares the actions of all agents "
                 "at once."
+            )
+        if self.estimator == "critic" and self.baseline != "counterfactual":
+            raise SettingError(
+                "estimator='critic' is not allowed with baseline='value': only a critic with "
+                "baseline='counterfactual' tells actions apart."
             )
 
     @property

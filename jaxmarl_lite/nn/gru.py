@@ -9,11 +9,12 @@ from jaxmarl_lite.nn.mlp import Dense, Hidden, orthogonal
 
 
 class Recurrent(linen.Module):
-    """Hidden layers, gated recurrent units and a linear layer: [I, E, T, A] -> [outputs, E, T, A].
+    """Hidden layers, gated recurrent units, and a linear layer behind both: [I, E, T, A] -> [outputs, E, T, A].
 
     With x the last hidden layer and h the memory, h' = (1 - z) n + z h, where z = s(W_z x + U_z h),
     n = tanh(W_n x + r (U_n h)), r = s(W_r x + U_r h) and s is the logistic function (Cho et al. 2014,
-    arXiv:1406.1078, eqs. 5-8, with the gate r behind the product, as cuDNN has it).
+    arXiv:1406.1078, eqs. 5-8, with the gate r behind the product, as cuDNN has it). The last layer sees x and h', so
+    that what needs no memory is learnt as fast as without one.
     """
 
     hidden: Hidden
@@ -48,7 +49,8 @@ class Recurrent(linen.Module):
 
         memory = jnp.moveaxis(carry, -1, 0).reshape(self.units, -1)
         memory, states = jax.lax.scan(step, memory, (gates.reshape(length, 3 * self.units, -1), keep))
-        columns = states.reshape(length, self.units, num_envs, num_agents).transpose(1, 2, 0, 3)
-        y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(columns.reshape(self.units, -1))
+        states = states.reshape(length, self.units, num_envs, num_agents).transpose(1, 2, 0, 3)
+        columns = jnp.concatenate([encoded, states.reshape(self.units, -1)])
+        y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(columns)
         carry = jnp.moveaxis(memory.reshape(self.units, num_envs, num_agents), 0, -1)
         return carry, y.reshape(-1, *x.shape[1:])

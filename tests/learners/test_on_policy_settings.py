@@ -27,8 +27,9 @@ BAD = [
     *((name, value, "a number from 0 to 1") for name in SHARES for value in (-0.1, 1.1, math.nan, True, None)),
     *((name, value, "a finite number of at least 0") for name in WEIGHTS for value in (-1e-9, math.nan, math.inf)),
     *((name, value, "True or False") for name in FLAGS for value in (1, 0, None, "yes")),
-    ("critic", "global", "one of local, joint"),
-    ("estimator", "td", "one of gae, n_step, vtrace, counterfactual"),
+    ("critic", "global", "one of local, joint, both"),
+    ("estimator", "td", "one of gae, n_step, vtrace, critic"),
+    ("baseline", "none", "one of value, counterfactual"),
     ("objective", "ppo", "one of clip, gradient, trust_region"),
     ("normalise_values", True, "one of off, running, popart"),
     ("sharing", None, "one of shared, group, independent"),
@@ -58,8 +59,10 @@ def test_a_trust_region_needs_its_size():
 
 
 def test_actions_are_not_compared_one_agent_after_another():
-    with pytest.raises(SettingError, match="estimator='counterfactual' is not allowed with sequential=True"):
-        OnPolicySettings(estimator="counterfactual", sequential=True)
+    with pytest.raises(SettingError, match="baseline='counterfactual' is not allowed with sequential=True"):
+        OnPolicySettings(baseline="counterfactual", sequential=True)
+    with pytest.raises(SettingError, match="estimator='critic' is not allowed with baseline='value'"):
+        OnPolicySettings(estimator="critic")
 
 
 def test_minibatches_divide_the_environments():

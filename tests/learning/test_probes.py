@@ -39,7 +39,7 @@ def first_values(learner, env, state):
     _, ts = jax.vmap(env.reset)(keys)
     nets = networks(learner.settings, env.spec)
     seen = see_step(learner.settings, state.sight, ts, jnp.ones(32, bool))
-    is_told = learner.settings.estimator == "counterfactual"
+    is_told = learner.settings.baseline == "counterfactual"
     basis = nets.head.basis(jnp.zeros((32, 1, env.spec.num_agents), jnp.int32)) if is_told else None
     return ts, state.returns.restore(value_of(nets, state.params, nets.memory(32), seen, basis)[:, 0])
 

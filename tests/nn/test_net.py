@@ -242,7 +242,8 @@ def gru_by_hand(params, xs, restarts):
         from_reset, from_update, from_new = np.split(memory @ params["memory"], 3)
         rate = sigmoid(update + from_update)
         memory = (1 - rate) * np.tanh(new + sigmoid(reset + from_reset) * from_new) + rate * memory
-        outputs.append(memory @ params["output"]["kernel"] + params["output"]["bias"])
+        seen = np.concatenate([encoded, memory])
+        outputs.append(seen @ params["output"]["kernel"] + params["output"]["bias"])
     return memory, np.stack(outputs)
 
 
