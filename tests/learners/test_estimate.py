@@ -60,3 +60,23 @@ def test_only_popart_moves_the_critics_last_layer_between_rollouts(learner_setti
     assert bool((np.asarray(old) != np.asarray(new)).any()) == moves
     weight = 0.0 if normalise == "off" else 1.0 - estimate.RETURNS_DECAY
     np.testing.assert_allclose(estimated.state.returns.weight, weight, rtol=1e-4)
+
+
+def test_a_recurrent_critic_remembers_the_episode_where_it_is_asked_how_it_would_go_on(learner_settings, probe):
+    """At a time limit the true successor is judged with the memory of that episode, and of no other."""
+    env = probe(length=5)
+    settings = {**learner_settings, "rollout_length": 12, "memory": 8, "normalise_values": "off"}
+    learner = make_learner("mappo", **settings)
+    nets = networks(learner.settings, env.spec)
+    state = jax.jit(learner.init)(KEY, env)
+    collected = jax.jit(lambda state: learner.phases["collect"](state, env, jnp.zeros(()), WHOLE))(state)
+    np.testing.assert_array_equal(np.flatnonzero(collected.ended[:, 0]), [4, 9])
+    # In this world the successor of the last step looks as that step does.
+    episode = jax.tree.map(lambda x: x[..., [0, 1, 2, 3, 4, 4]], collected.seen.state)
+    view = jnp.swapaxes(episode, 0, 1)[..., None]
+    restart = jnp.broadcast_to(jnp.arange(6) == 0, view.shape[1:3])
+    _, values = jax.jit(nets.critic.apply)(state.params.critic, nets.memory(len(restart)).critic, view, restart)
+    for cut in (4, 9):
+        np.testing.assert_allclose(collected.outlook[cut], values[0, :, -1], rtol=1e-4, atol=1e-5)
+    assert float(jnp.abs(values[0, :, -1] - values[0, :, -2]).max()) > 1e-3  # it matters that it remembers
+    assert not np.asarray(collected.outlook)[[0, 1, 2, 3, 5, 6, 7, 8, 10, 11]].any()

@@ -64,7 +64,8 @@ def test_mappo_is_ippo_where_both_critics_see_the_same(a_learner):
 
 def test_the_critic_of_mappo_reads_the_global_state_and_the_actor_does_not(a_learner):
     env = make("mpe/simple_spread")
-    shapes = {name: jax.eval_shape(a_learner(name).init, KEY, env).params for name in ("ippo", "mappo")}
+    learners = {"ippo": a_learner(), "mappo": a_learner("mappo"), "both": a_learner("mappo", critic="both")}
+    shapes = {name: jax.eval_shape(learner.init, KEY, env).params for name, learner in learners.items()}
 
     def inputs(params):
         return params["params"]["hidden"]["Dense_0"]["kernel"].shape[0]
@@ -72,6 +73,8 @@ def test_the_critic_of_mappo_reads_the_global_state_and_the_actor_does_not(a_lea
     assert inputs(shapes["ippo"].actor) == inputs(shapes["mappo"].actor) == 18 + 3
     assert inputs(shapes["ippo"].critic) == 18 + 3
     assert inputs(shapes["mappo"].critic) == env.spec.state_size + 3
+    assert inputs(shapes["both"].critic) == 18 + env.spec.state_size + 3
+    assert inputs(shapes["both"].actor) == 18 + 3
 
 
 @pytest.mark.parametrize("settings", [PLAIN, {}], ids=["plain", "standardised"])
