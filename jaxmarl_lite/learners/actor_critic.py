@@ -1,21 +1,18 @@
-"""What actor and critic see, and the networks that they look through."""
+"""The networks of actor and critic."""
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmarl_lite.core.env import Array, TimeStep, Tree
+from jaxmarl_lite.core.env import Array, Tree
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.learners.heads import Head, head_of
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.sight import Seen
 from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mlp import MLP, Hidden
 from jaxmarl_lite.nn.net import Net, for_team, owners
-from jaxmarl_lite.ops.statistics import Moments
-
-_SIGHT_LIMIT = 10.0  # normalised observations are cut there, as in the PPO implementations that published curves are of
 
 
 class ActorCritic(NamedTuple):
@@ -42,33 +39,6 @@ class Nets(NamedTuple):
         return ActorCritic(self.actor.carry(num_envs), self.critic.carry(num_envs))
 
 
-class Sight(NamedTuple):
-    """Running statistics of what is seen."""
-
-    obs: Moments
-    """[A, O]"""
-    state: Moments
-    """[S]"""
-
-
-class Seen(NamedTuple):
-    """What networks and losses read of a sequence of steps, environments first and features before time.
-
-    So a minibatch of environments is a copy of long runs, and a network's columns lie as they are needed.
-    """
-
-    obs: Array
-    """[E, O, T, A]"""
-    state: Array | None
-    """[E, S, T], the global state, if the critic sees it"""
-    legal: Array
-    """bool [E, N, T, A]"""
-    active: Array
-    """bool [E, T, A]"""
-    restart: Array
-    """bool [E, T], an episode begins here"""
-
-
 def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
     """Return the networks: an actor, and a critic of the state or, to compare actions, of each action in it."""
     sets, head = owners(spec, settings.sharing), head_of(spec, settings.bounds)
@@ -88,27 +58,6 @@ def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
 def compares_actions(settings: OnPolicySettings) -> bool:
     """Return whether the critic gives a value to each action of an agent, knowing those of the others."""
     return settings.estimator == "counterfactual"
-
-
-def see(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
-    """Return what is read of a sequence of steps [T, E, ...]."""
-    obs, state = ts.obs, ts.state
-    if sight is not None:
-        normalised = (sight.obs.normalise(obs), sight.state.normalise(state))
-        obs, state = (jnp.clip(x, -_SIGHT_LIMIT, _SIGHT_LIMIT) for x in normalised)
-    features_before_time = (1, 3, 0, 2)
-    return Seen(
-        obs.transpose(features_before_time),
-        jnp.moveaxis(state, 0, -1) if settings.critic == "joint" else None,
-        ts.legal.transpose(features_before_time),
-        jnp.swapaxes(ts.active, 0, 1),
-        restart.T,
-    )
-
-
-def see_step(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
-    """Return what is read of a single step [E, ...], as a sequence of length 1."""
-    return see(settings, sight, *jax.tree.map(lambda x: x[None], (ts, restart)))
 
 
 def distribution_of(

@@ -115,6 +115,11 @@ class OnPolicySettings:
             )
 
     @property
+    def sees_state(self) -> bool:
+        """Whether the critic sees the global state."""
+        return self.critic == "joint"
+
+    @property
     def steps_per_update(self) -> int:
         """Environment steps that one update takes."""
         return self.num_envs * self.rollout_length
