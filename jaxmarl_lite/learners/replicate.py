@@ -16,9 +16,16 @@ def over_seeds(function: Callable[[Tree], Tree]) -> Callable[[Tree], Tree]:
     On a CPU one after another: a core is kept busy by one, and products with an axis of seeds were half as fast even
     for K = 1 (IPPO with 16 environments, two cores). Accelerators want all of them together.
     """
-    if jax.default_backend() == "cpu":
-        return lambda seeds: jax.lax.map(function, seeds)
-    return jax.vmap(function)
+    if jax.default_backend() != "cpu":
+        return jax.vmap(function)
+
+    def one_by_one(seeds: Tree) -> Tree:
+        if jax.tree.leaves(seeds)[0].shape[0] > 1:
+            return jax.lax.map(function, seeds)
+        # A loop, even of one turn, would copy what it carries.
+        return jax.tree.map(lambda x: x[None], function(jax.tree.map(lambda x: x[0], seeds)))
+
+    return one_by_one
 
 
 def replicate(learner: Learner, seeds: int) -> Learner:
