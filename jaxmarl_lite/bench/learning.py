@@ -4,15 +4,14 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmarl_lite.bench.phases import compile_phases, shares, time_phases
 from jaxmarl_lite.bench.stepping import measure_stepping
 from jaxmarl_lite.bench.timing import seconds_of, spread
-from jaxmarl_lite.core.env import Env, Key, Tree
+from jaxmarl_lite.core.env import Env, Key
 from jaxmarl_lite.core.settings import require_int
-from jaxmarl_lite.core.shard import COPY, Shard
+from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxmarl_lite.core.env import Array, Tree
 from jaxmarl_lite.core.spec import Spec
@@ -13,6 +12,7 @@ from jaxmarl_lite.learners.sight import Seen
 from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mlp import MLP, Hidden
 from jaxmarl_lite.nn.net import Net, for_team, owners
+from jaxmarl_lite.ops.policy import of_others
 
 
 class ActorCritic(NamedTuple):
@@ -77,13 +77,5 @@ def critic_of(
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
         view = jnp.broadcast_to(state, (*state.shape[:-1], view.shape[-1]))
     if choice is not None:
-        view = jnp.concatenate([view, _of_others(choice, num_actions=seen.legal.shape[1])])
+        view = jnp.concatenate([view, of_others(choice, num_actions=seen.legal.shape[1])])
     return nets.critic.apply(params, memory, view, seen.restart, agents)
-
-
-def _of_others(choice: Array, num_actions: int) -> Array:
-    """Return for each agent the choices [E, T, A] of all others, one-hot, and zeros in its own place [A N, E, T, A]."""
-    num_agents = choice.shape[-1]
-    chosen = jnp.moveaxis(choice, -1, 0)[:, None] == jnp.arange(num_actions)[:, None, None]
-    is_other = 1.0 - np.eye(num_agents, dtype=np.float32)[:, None, None, None]
-    return (chosen[..., None] * is_other).reshape(-1, *choice.shape)

@@ -5,6 +5,7 @@ import itertools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
@@ -82,3 +83,21 @@ def of_choice(values: Array, choice: Array) -> Array:
     """Return the value [...] of the chosen one of values [N, ...]."""
     is_chosen = choice == jnp.arange(values.shape[0]).reshape(-1, *[1] * choice.ndim)
     return jnp.where(is_chosen, values, 0.0).sum(0)
+
+
+def of_team(choice: Array, num_actions: int) -> Array:
+    """Return a team's choices [..., A], one-hot and one agent after another, [A N, ...]; a choice of -1 is zeros."""
+    return _one_hot(choice, num_actions).reshape(-1, *choice.shape[:-1])
+
+
+def of_others(choice: Array, num_actions: int) -> Array:
+    """Return for each agent the choices [..., A] of all others, one-hot, and zeros in its own place [A N, ..., A]."""
+    num_agents = choice.shape[-1]
+    is_other = 1.0 - np.eye(num_agents, dtype=np.float32).reshape(-1, *[1] * choice.ndim, num_agents)
+    return (_one_hot(choice, num_actions)[..., None] * is_other).reshape(-1, *choice.shape)
+
+
+def _one_hot(choice: Array, num_actions: int) -> Array:
+    """Return [..., A] -> [A, N, ...], so that each action of each agent is a pass over contiguous memory."""
+    actions = jnp.arange(num_actions).reshape(-1, *[1] * (choice.ndim - 1))
+    return (jnp.moveaxis(choice, -1, 0)[:, None] == actions).astype(jnp.float32)
