@@ -1,6 +1,7 @@
 """The value family: agents' networks, a mixer of their values, and what these are learnt from."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.data.replay import empty
 from jaxmarl_lite.data.rollout import start
 from jaxmarl_lite.environments.vectorize import vectorize
+from jaxmarl_lite.learners.as_one import AsOne, actions_of, as_one, spec_as_one
 from jaxmarl_lite.learners.hyper import hyper_leaves
 from jaxmarl_lite.learners.learner import Learner, Policy
 from jaxmarl_lite.learners.optimiser import first_opt_state
@@ -35,20 +37,35 @@ def value_based(name: str, settings: ValueSettings) -> Learner:
         settings=settings,
         check=functools.partial(_check, name, settings),
         init=functools.partial(_init, settings),
-        phases={phase: functools.partial(function, settings) for phase, function in phases.items()},
+        phases={phase: functools.partial(_run, settings, function) for phase, function in phases.items()},
         policy=functools.partial(_policy, settings),
         params=lambda state: (state.params.agent, state.hyper["epsilon_end"]),
         env_axes=_env_axes,
     )
 
 
+def _env(settings: ValueSettings, env: Env) -> Env:
+    return AsOne(env) if settings.central else env
+
+
+def _spec(settings: ValueSettings, spec: Spec) -> Spec:
+    return spec_as_one(spec) if settings.central else spec
+
+
+def _run(
+    settings: ValueSettings, phase: Callable[..., Tree], passed: Tree, env: Env, *given: Any, **named: Any
+) -> Tree:
+    return phase(settings, passed, _env(settings, env), *given, **named)
+
+
 def _check(name: str, settings: ValueSettings, spec: Spec) -> None:
     if not spec.is_discrete:
         raise SettingError(f"{name} gives a value to each discrete action, and this environment's are continuous.")
-    q_networks(settings, spec)
+    q_networks(settings, _spec(settings, spec))
 
 
 def _init(settings: ValueSettings, key: Key, env: Env) -> ValueState:
+    env = _env(settings, env)
     nets, spec = q_networks(settings, env.spec), env.spec
     key, for_params, for_envs = jax.random.split(key, 3)
     params = nets.init(for_params)
@@ -77,16 +94,19 @@ def _env_axes(state: ValueState) -> Tree:
 
 
 def _policy(settings: ValueSettings, spec: Spec) -> Policy:
-    nets = q_networks(settings, spec)
+    seen_as = _spec(settings, spec)
+    nets = q_networks(settings, seen_as)
 
     def act(params: Tree, memory: Tree, ts: TimeStep, restart: Array, keys: Key, greedy: bool) -> tuple[Array, Any]:
         agent, epsilon = params
-        seen = see_step(settings, None, ts, restart)
+        seen = see_step(settings, None, as_one(spec, ts) if settings.central else ts, restart)
         memory, values = nets.step(agent, memory, seen)
         values, legal = values[:, :, 0], jnp.swapaxes(seen.legal, 0, 1)[:, :, 0]
         if greedy:
-            return best_choice(values, legal), memory
-        noise = jax.vmap(lambda key: jax.random.uniform(key, (spec.num_agents,)))(keys)
-        return sample_index(noise, epsilon_greedy(values, legal, epsilon)), memory
+            choice = best_choice(values, legal)
+        else:
+            noise = jax.vmap(lambda key: jax.random.uniform(key, (seen_as.num_agents,)))(keys)
+            choice = sample_index(noise, epsilon_greedy(values, legal, epsilon))
+        return actions_of(spec, choice) if settings.central else choice, memory
 
     return Policy(nets.agent.carry, act)

@@ -80,6 +80,8 @@ class ValueSettings:
     """units in the hidden layer of networks of the global state that mix; 0: no such layer"""
     terms_weight: float = 1.0
     """weight of the losses by which QTRAN fits the agents' values to the team's"""
+    central: bool = False
+    """let a single agent see the global state and choose the actions of all"""
     dueling: bool = False
     """make an action's value of one of the observation and an advantage (Wang et al. 2016, arXiv:1511.06581)"""
     huber: float | None = None
@@ -119,6 +121,8 @@ class ValueSettings:
             require_number("huber", self.huber, above=0.0)
         for size in self.hidden:
             require_int("hidden", size)
+        if self.central and self.is_joint:
+            raise SettingError(f"mixer={self.mixer!r} is not allowed with central=True: there is nothing to mix.")
         _require_range(self.storage_range)
         _require_divisor("minibatches", self.minibatches, "num_envs", self.num_envs)
         if self.experience == "replay":
