@@ -19,7 +19,7 @@ from jaxmarl_lite.core.shard import COPY, Shard
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
-from jaxmarl_lite.learners.replicate import over_seeds, replicate
+from jaxmarl_lite.learners.replicate import on_states, over_seeds, replicate
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
@@ -221,7 +221,7 @@ def run_updates(learner: Learner, updates: int, shard: Shard, state: Tree, env: 
         return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
     # Seeds outermost: one after another, they would each copy their whole state, with a replay, at every update.
-    return over_seeds(of_one)(state)
+    return on_states(of_one)(state)
 
 
 def _test(learner: Learner, plan: Plan, shard: Shard, params: Tree, env: Env, key: Key):
