@@ -12,9 +12,10 @@ from jaxmarl_lite.core.env import Array, Key, Tree
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mlp import MLP
+from jaxmarl_lite.nn.table import Table
 
 Sharing = Literal["shared", "group", "independent"]
-Module = MLP | Recurrent
+Module = MLP | Recurrent | Table
 
 
 class Net(NamedTuple):
