@@ -4,19 +4,19 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxmarl_lite.bench.phases import compile_phases, shares, time_phases
 from jaxmarl_lite.bench.stepping import measure_stepping
 from jaxmarl_lite.bench.timing import seconds_of, spread
-from jaxmarl_lite.core.env import Env, Key, Tree
+from jaxmarl_lite.core.env import Env, Key
 from jaxmarl_lite.core.settings import require_int
-from jaxmarl_lite.core.shard import COPY, Shard
+from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import replicate
 from jaxmarl_lite.training.compilation import Stopwatch
+from jaxmarl_lite.training.loop import run_updates
 from jaxmarl_lite.training.placement import Placement, share_equally
 
 ENV_STEPS = 100_000  # of a repeat, where the updates are left to us: about a second on two cores
@@ -49,7 +49,8 @@ def measure_training(
     state = Stopwatch().compiled(many.init, key, env)(key, env)
     axes = many.env_axes(state)
     state = place.lay(state, axes)
-    block = place.spread(partial(_updates, many, updates, place.shard), in_axes=(axes, COPY), out_axes=(axes, COPY))
+    block = partial(run_updates, learner, updates, place.shard, done=0, total=updates)
+    block = place.spread(block, in_axes=(axes, COPY), out_axes=(axes, COPY))
     program = watch.compiled(block, state, env, donate=(0,))
     state, metrics = jax.block_until_ready(program(state, env))
     speeds = []
@@ -86,14 +87,6 @@ def checked_steps(learner: Learner, env: Env, repeats: int, seeds: int) -> int:
     learner.check(env.spec)
     check_shapes(env)
     return learner.settings.steps_per_update * seeds
-
-
-def _updates(learner: Learner, updates: int, shard: Shard, state: Tree, env: Env) -> tuple[Tree, dict[str, Tree]]:
-    def update(state, index):
-        return learner.step(state, env, index / updates, shard)
-
-    state, metrics = jax.lax.scan(update, state, jnp.arange(updates))
-    return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
 
 
 def _env_seconds(env: Env, num_envs: int, steps: int, repeats: int) -> float:

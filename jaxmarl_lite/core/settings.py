@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from jaxmarl_lite.core.errors import SettingError
 
@@ -42,6 +42,19 @@ def require_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise SettingError unless `value` is one of `choices`."""
     if value not in choices:
         raise SettingError(f"{name}={value!r} is not allowed: it must be one of {', '.join(choices)}.")
+
+
+def require_kind(name: str, kind: Any, value: Any, *, low: int = 1) -> None:
+    """Raise SettingError unless `value` is one of a Literal's choices, a bool or an integer of at least `low`.
+
+    `kind` is the type of a dataclass's field; values of other types are not looked at.
+    """
+    if get_origin(kind) is Literal:
+        require_choice(name, value, get_args(kind))
+    elif kind is bool:
+        require_bool(name, value)
+    elif kind is int:
+        require_int(name, value, low=low)
 
 
 def require_known(kind: str, name: str, known: Iterable[str]) -> None:

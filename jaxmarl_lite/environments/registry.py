@@ -11,6 +11,7 @@ from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
+from jaxmarl_lite.environments.matrix.two_step import TwoStep
 from jaxmarl_lite.environments.memory.cue import Cue
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 from jaxmarl_lite.environments.probe.probes import PROBES
@@ -22,6 +23,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _constructors: dict[str, Constructor] = {
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
+    "matrix/two_step": TwoStep,
     "grid/navigation": Navigation,
     "memory/cue": Cue,
     "mpe/simple_spread": SimpleSpread,

@@ -1,21 +1,18 @@
-"""What actor and critic see, and the networks that they look through."""
+"""The networks of actor and critic."""
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxmarl_lite.core.env import Array, TimeStep, Tree
+from jaxmarl_lite.core.env import Array, Tree
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.learners.heads import Head, head_of
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings, View
+from jaxmarl_lite.learners.sight import Seen
 from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mlp import MLP, Hidden
 from jaxmarl_lite.nn.net import Net, for_team, owners
-from jaxmarl_lite.ops.statistics import Moments
-
-_SIGHT_LIMIT = 10.0  # normalised observations are cut there, as in the PPO implementations that published curves are of
+from jaxmarl_lite.ops.policy import of_others
 
 
 class ActorCritic(NamedTuple):
@@ -44,33 +41,6 @@ class Nets(NamedTuple):
         return ActorCritic(self.actor.carry(num_envs), self.critic.carry(num_envs))
 
 
-class Sight(NamedTuple):
-    """Running statistics of what is seen."""
-
-    obs: Moments
-    """[A, O]"""
-    state: Moments
-    """[S]"""
-
-
-class Seen(NamedTuple):
-    """What networks and losses read of a sequence of steps, environments first and features before time.
-
-    So a minibatch of environments is a copy of long runs, and a network's columns lie as they are needed.
-    """
-
-    obs: Array
-    """[E, O, T, A]"""
-    state: Array | None
-    """[E, S, T], the global state, if the critic sees it"""
-    legal: Array
-    """bool [E, N, T, A]"""
-    active: Array
-    """bool [E, T, A]"""
-    restart: Array
-    """bool [E, T], an episode begins here"""
-
-
 def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
     """Return the networks: an actor, and a critic of the state or, to compare actions, of all that might be chosen."""
     sets, head = owners(spec, settings.sharing), head_of(spec, settings.bounds)
@@ -91,27 +61,6 @@ def networks(settings: OnPolicySettings, spec: Spec) -> Nets:
 def compares_actions(settings: OnPolicySettings) -> bool:
     """Return whether the critic gives values to all that an agent might choose, knowing what the others did."""
     return settings.baseline == "counterfactual"
-
-
-def see(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
-    """Return what is read of a sequence of steps [T, E, ...]."""
-    obs, state = ts.obs, ts.state
-    if sight is not None:
-        normalised = (sight.obs.normalise(obs), sight.state.normalise(state))
-        obs, state = (jnp.clip(x, -_SIGHT_LIMIT, _SIGHT_LIMIT) for x in normalised)
-    features_before_time = (1, 3, 0, 2)
-    return Seen(
-        obs.transpose(features_before_time),
-        jnp.moveaxis(state, 0, -1) if settings.critic != "local" else None,
-        ts.legal.transpose(features_before_time),
-        jnp.swapaxes(ts.active, 0, 1),
-        restart.T,
-    )
-
-
-def see_step(settings: OnPolicySettings, sight: Sight | None, ts: TimeStep, restart: Array) -> Seen:
-    """Return what is read of a single step [E, ...], as a sequence of length 1."""
-    return see(settings, sight, *jax.tree.map(lambda x: x[None], (ts, restart)))
 
 
 def distribution_of(
@@ -136,12 +85,5 @@ def critic_of(
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
         parts.append(jnp.broadcast_to(state, (*state.shape[:-1], obs.shape[-1])))
     if basis is not None:
-        parts.append(_of_others(basis))
+        parts.append(of_others(basis))
     return nets.critic.apply(params, memory, jnp.concatenate(parts), seen.restart, agents)
-
-
-def _of_others(basis: Array) -> Array:
-    """Return for each agent the choices [F, E, T, A] of all others, and zeros in its own place [A F, E, T, A]."""
-    num_agents = basis.shape[-1]
-    is_other = 1.0 - np.eye(num_agents, dtype=np.float32)[:, None, None, None]
-    return (jnp.moveaxis(basis, -1, 0)[..., None] * is_other).reshape(-1, *basis.shape[1:])

@@ -14,17 +14,14 @@ from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.actor_critic import (
     ActorCritic,
     Nets,
-    Seen,
-    Sight,
     compares_actions,
     critic_of,
     distribution_of,
     networks,
-    see,
-    see_step,
 )
 from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.sight import Seen, Sight, see, see_step
 from jaxmarl_lite.nn.net import owners
 from jaxmarl_lite.ops.policy import in_basis
 from jaxmarl_lite.ops.statistics import Moments, Sums

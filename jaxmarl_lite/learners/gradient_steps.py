@@ -1,25 +1,22 @@
 """Gradient steps on a rollout."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
-from jax.flatten_util import ravel_pytree
 
 from jaxmarl_lite.core.env import Array, Key, Tree
 from jaxmarl_lite.core.shard import Shard
-from jaxmarl_lite.learners.actor_critic import ActorCritic, Nets, Seen, compares_actions, critic_of, distribution_of
+from jaxmarl_lite.learners.actor_critic import ActorCritic, Nets, compares_actions, critic_of, distribution_of
 from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.minibatches import shuffled, sum_over_parts
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.optimiser import adam, as_vector
+from jaxmarl_lite.learners.sight import Seen
 from jaxmarl_lite.ops.policy import in_basis, policy_gradient, ppo_clip
 from jaxmarl_lite.ops.statistics import Sums
 from jaxmarl_lite.ops.value import value_loss
-
-ADAM_EPS = 1e-5  # as in the PPO implementations that the published curves come from
 
 
 class Batch(NamedTuple):
@@ -85,21 +82,16 @@ class Scale(NamedTuple):
     """[A], one over their deviation"""
 
 
-def first_opt_state(params: ActorCritic, learns_apart: bool) -> Tree:
-    """Return the optimiser's state before the first step."""
-    return _optimiser(learns_apart, 0.0, 0.0).init(_flat(params, learns_apart)[0])
-
-
 def gradient_steps(task: Task, learnt: Learnt, key: Key) -> tuple[Learnt, dict[str, Array]]:
     """Take `epochs` x `minibatches` steps of Adam; returns (learnt, metrics)."""
     settings, shard, hyper = task.settings, task.shard, task.hyper
     lr = hyper["lr"] * ((1.0 - task.progress) if settings.anneal_lr else 1.0)
-    optimiser = _optimiser(task.learns_apart, lr, hyper["max_grad_norm"])
+    optimiser = adam(task.learns_apart, lr, hyper["max_grad_norm"])
     num_envs, length, num_agents = task.batch.advantage.shape
     keys = jax.random.split(key, settings.epochs)
     order = jnp.concatenate([shuffled(key, num_envs, settings.minibatches, shard) for key in keys])
     # One vector of parameters: one norm, one step of the optimiser and one message between devices.
-    flat, restore = _flat(learnt.params, task.learns_apart)
+    flat, restore = as_vector(learnt.params, task.learns_apart)
 
     def gradient(flat: Array, scale: Scale, chosen: Array) -> Tree:
         loss = functools.partial(_loss, task, scale, *task.part(chosen))
@@ -162,26 +154,6 @@ def _pooled(task: Task, sums: Sums) -> Sums:
     sets = jnp.asarray(task.sets)[... if task.agents is None else task.agents]
     same = (sets[:, None] == sets).astype(jnp.float32)
     return jax.tree.map(lambda x: jnp.einsum("...b,ab->...a", x, same, precision="highest"), sums)
-
-
-def _flat(params: ActorCritic, learns_apart: bool) -> tuple[Array, Callable[[Array], ActorCritic]]:
-    """Return all parameters as a vector [P], or [G, P] if there are several sets of them, and the way back."""
-    if not learns_apart:
-        return ravel_pytree(params)
-    _, restore = ravel_pytree(jax.tree.map(lambda x: x[0], params))
-    return jax.vmap(lambda own: ravel_pytree(own)[0])(params), jax.vmap(restore)
-
-
-def _optimiser(learns_apart: bool, lr: Array | float, max_norm: Array | float) -> optax.GradientTransformation:
-    optimiser = optax.chain(optax.clip_by_global_norm(max_norm), optax.adam(lr, eps=ADAM_EPS))
-    if not learns_apart:
-        return optimiser
-
-    # One norm and one step for each set, so that no agent throttles another.
-    def update(updates: Tree, state: Tree, params: Tree | None = None) -> tuple[Tree, Tree]:
-        return jax.vmap(optimiser.update)(updates, state, params)
-
-    return optax.GradientTransformation(jax.vmap(optimiser.init), update)
 
 
 def _where_concerned(task: Task, new: Tree, old: Tree) -> Tree:

@@ -101,6 +101,10 @@ def _normal(spec: Spec, bounds: Bounds) -> Head:
         entropy = of_components(lambda mean, deviation: gaussian.entropy(deviation), params)
         return of_components(log_prob, params, x=choice), entropy
 
+    def mean_basis(params: Array) -> Array:
+        mean, deviation = jnp.split(params, 2)
+        return _basis(gaussian.mean_of(lambda x: _legendre(squash(x)), mean, deviation))
+
     def action(choice: Array) -> Array:
         return low + (high - low) * 0.5 * (1.0 + jnp.moveaxis(squash(choice), 0, -1))
 
@@ -115,7 +119,7 @@ def _normal(spec: Spec, bounds: Bounds) -> Head:
         action=action,
         basis_size=1 + _DEGREE * size + math.comb(size, 2),
         basis=lambda choice: _basis(_legendre(squash(choice))),
-        mean_basis=lambda params: _basis(gaussian.mean_of(lambda x: _legendre(squash(x)), *jnp.split(params, 2))),
+        mean_basis=mean_basis,
     )
 
 

@@ -10,13 +10,14 @@ from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.data.rollout import start
 from jaxmarl_lite.environments.vectorize import vectorize
-from jaxmarl_lite.learners.actor_critic import Sight, distribution_of, networks, see_step
+from jaxmarl_lite.learners.actor_critic import distribution_of, networks
 from jaxmarl_lite.learners.estimate import estimate
 from jaxmarl_lite.learners.experience import OnPolicyState, collect
-from jaxmarl_lite.learners.gradient_steps import first_opt_state
 from jaxmarl_lite.learners.hyper import hyper_leaves
 from jaxmarl_lite.learners.learner import Learner, Policy
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.optimiser import first_opt_state
+from jaxmarl_lite.learners.sight import Sight, see_step
 from jaxmarl_lite.learners.update import update
 from jaxmarl_lite.nn.net import owners
 from jaxmarl_lite.ops.statistics import Moments

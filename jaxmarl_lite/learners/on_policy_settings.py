@@ -1,10 +1,10 @@
 """Hyper-parameters of the on-policy family; light to import, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_bool, require_choice, require_int, require_number
+from jaxmarl_lite.core.settings import require_int, require_kind, require_number
 
 if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner
@@ -92,7 +92,7 @@ class OnPolicySettings:
     def __post_init__(self) -> None:
         """Raise SettingError on a value that is not allowed."""
         for field in fields(self):
-            _require_kind(field.name, field.type, getattr(self, field.name))
+            require_kind(field.name, field.type, getattr(self, field.name), low=0 if field.name == "memory" else 1)
         if self.num_envs % self.minibatches:
             raise SettingError(
                 f"minibatches={self.minibatches} does not divide num_envs={self.num_envs}: "
@@ -109,7 +109,6 @@ class OnPolicySettings:
             require_number(name, getattr(self, name), low=0.0)
         for size in self.hidden:
             require_int("hidden", size)
-        require_int("memory", self.memory, low=0)
         if self.objective == "trust_region" and self.max_kl is None:
             raise SettingError("max_kl=None is not allowed: with objective='trust_region' it says where a step ends.")
 
@@ -123,6 +122,11 @@ class OnPolicySettings:
                 "estimator='critic' is not allowed with baseline='value': only a critic with "
                 "baseline='counterfactual' tells actions apart."
             )
+
+    @property
+    def sees_state(self) -> bool:
+        """Whether the critic sees the global state."""
+        return self.critic != "local"
 
     @property
     def steps_per_update(self) -> int:
@@ -139,12 +143,3 @@ class OnPolicySettings:
         from jaxmarl_lite.learners.on_policy import on_policy
 
         return on_policy(name, self)
-
-
-def _require_kind(name: str, kind: Any, value: Any) -> None:
-    if get_origin(kind) is Literal:
-        require_choice(name, value, get_args(kind))
-    elif kind is bool:
-        require_bool(name, value)
-    elif kind is int and name != "memory":
-        require_int(name, value)

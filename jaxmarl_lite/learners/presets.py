@@ -7,6 +7,7 @@ from typing import Any
 from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.learners.learner import Learner, Settings
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.value_settings import ValueSettings
 
 # Independent PPO: de Witt et al. 2020, arXiv:2011.09533; PPO: Schulman et al. 2017, arXiv:1707.06347.
 IPPO = OnPolicySettings()
@@ -33,6 +34,28 @@ MATRPO = replace(TRPO, critic="joint")
 HAPPO = replace(MAPPO, sequential=True, sharing="independent")
 HATRPO = replace(MATRPO, sequential=True, sharing="independent")
 
+# Independent Q-learning (Tan 1993) with deep networks and a replay: Tampuu et al. 2017, arXiv:1511.08779, and the deep
+# Q-network of Mnih et al. 2015, doi:10.1038/nature14236.
+IQL = ValueSettings()
+# Value decomposition, Q = sum_i Q_i: Sunehag et al. 2017, arXiv:1706.05296, eq. 3.
+VDN = replace(IQL, mixer="sum")
+# The same with streams of value and advantage, as the authors have it: Wang et al. 2016, arXiv:1511.06581, eq. 9.
+VDN_DUELING = replace(VDN, dueling=True)
+# A joint value that grows with each agent's: Rashid et al. 2018, arXiv:1803.11485, eqs. 4-6.
+QMIX = replace(IQL, mixer="monotonic")
+# A sum fitted to a joint value that need not be one, below it and equal at the best actions, and the same for all that
+# each agent might have done: Son et al. 2019, arXiv:1905.05408, section 3.
+QTRAN_BASE = replace(IQL, mixer="transform")
+QTRAN_ALT = replace(IQL, mixer="alternatives")
+# A joint value of which nothing is asked but that its best action is the agents': Wang et al. 2021, arXiv:2008.01062,
+# eqs. 8-11.
+QPLEX = replace(IQL, mixer="duplex")
+# A single deep Q-network that chooses the joint action by the global state: Mnih et al. 2015, eq. 2.
+CENTRAL_Q = replace(IQL, central=True)
+# Parallelised Q-networks: no replay and no target network, but layer norm and returns of all lengths: Gallici et al.
+# 2024, arXiv:2407.04811, algorithm 1 and eq. 7; with agents' values added up.
+PQN = replace(VDN, experience="fresh", rollout_length=16, lam=0.3, layer_norm=True, double=False)
+
 PRESETS: dict[str, Settings] = {
     "ippo": IPPO,
     "mappo": MAPPO,
@@ -44,6 +67,15 @@ PRESETS: dict[str, Settings] = {
     "matrpo": MATRPO,
     "happo": HAPPO,
     "hatrpo": HATRPO,
+    "iql": IQL,
+    "vdn": VDN,
+    "vdn_dueling": VDN_DUELING,
+    "qmix": QMIX,
+    "qtran_base": QTRAN_BASE,
+    "qtran_alt": QTRAN_ALT,
+    "qplex": QPLEX,
+    "central_q": CENTRAL_Q,
+    "pqn": PQN,
 }
 
 SUMMARIES = {
@@ -57,6 +89,15 @@ SUMMARIES = {
     "matrpo": "Trust region steps (Schulman et al. 2015) with a critic of the global state.",
     "happo": "Heterogeneous-agent PPO (Kuba et al. 2022): agents learn one after another.",
     "hatrpo": "Heterogeneous-agent trust region steps (Kuba et al. 2022): agents learn one after another.",
+    "iql": "Independent Q-learning (Tan 1993; Mnih et al. 2015): each agent by its own reward, from a replay.",
+    "vdn": "Value decomposition (Sunehag et al. 2017): the team's value is the sum of its agents'.",
+    "vdn_dueling": "Value decomposition (Sunehag et al. 2017) with dueling streams (Wang et al. 2016).",
+    "qmix": "Monotonic mixing (Rashid et al. 2018): the team's value grows with each agent's.",
+    "qtran_base": "QTRAN (Son et al. 2019): a sum of agents' values, fitted to a joint value of any form.",
+    "qtran_alt": "QTRAN (Son et al. 2019), fitted at all that each agent might have done.",
+    "qplex": "Duplex dueling (Wang et al. 2021): any joint value whose best action is the agents' best.",
+    "central_q": "One deep Q-network (Mnih et al. 2015) for the joint action of a small team.",
+    "pqn": "Parallelised Q-networks (Gallici et al. 2024): fresh rollouts and layer norm instead of a replay.",
 }
 
 

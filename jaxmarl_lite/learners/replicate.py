@@ -1,11 +1,12 @@
 """Seeds: learners that are many of the same."""
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxmarl_lite.core.env import Tree
+from jaxmarl_lite.core.env import Array, Tree
 from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.learners.learner import Learner, Phase
 
@@ -19,6 +20,29 @@ def over_seeds(function: Callable[[Tree], Tree]) -> Callable[[Tree], Tree]:
     if jax.default_backend() == "cpu":
         return lambda seeds: jax.lax.map(function, seeds)
     return jax.vmap(function)
+
+
+def on_states(function: Callable[[Tree], tuple[Tree, Tree]]) -> Callable[[Tree], tuple[Tree, Tree]]:
+    """Return `over_seeds` of a function state -> (state, more) whose states take the place of the old ones.
+
+    So no more than one seed's state is copied where there are several, and none where there is one.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.vmap(function)
+
+    def turn(states: Tree, number: Array) -> tuple[Tree, Tree]:
+        state, more = function(jax.tree.map(lambda x: x[number], states))
+        put = functools.partial(jax.lax.dynamic_update_index_in_dim, index=number, axis=0)
+        return jax.tree.map(put, states, state), more
+
+    def one_by_one(states: Tree) -> tuple[Tree, Tree]:
+        num_seeds = jax.tree.leaves(states)[0].shape[0]
+        if num_seeds > 1:
+            return jax.lax.scan(turn, states, jnp.arange(num_seeds))
+        # A loop, even of one turn, would copy what it carries.
+        return jax.tree.map(lambda x: x[None], function(jax.tree.map(lambda x: x[0], states)))
+
+    return one_by_one
 
 
 def replicate(learner: Learner, seeds: int) -> Learner:

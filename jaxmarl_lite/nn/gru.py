@@ -27,8 +27,11 @@ class Recurrent(linen.Module):
         return jnp.zeros((num_envs, num_agents, self.units))
 
     @linen.compact
-    def __call__(self, carry: Array, x: Array, restart: Array) -> tuple[Array, Array]:
-        """Return (carry, outputs); the memory is cleared before each step at which `restart`, bool [E, T], is set."""
+    def __call__(self, carry: Array, x: Array, restart: Array, every: bool = False) -> tuple[Array, Array]:
+        """Return (carry, outputs); the memory is cleared before each step at which `restart`, bool [E, T], is set.
+
+        With `every` it is the memory after each step, [E, T, A, units], instead of that after the last one.
+        """
         size, num_envs, length, num_agents = x.shape
         # All that does not depend on the memory at once: large products are many times as fast as small ones.
         encoded = self.hidden(x.reshape(size, -1))
@@ -53,4 +56,6 @@ class Recurrent(linen.Module):
         columns = jnp.concatenate([encoded, states.reshape(self.units, -1)])
         y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(columns)
         carry = jnp.moveaxis(memory.reshape(self.units, num_envs, num_agents), 0, -1)
+        if every:
+            carry = jnp.moveaxis(columns, 0, -1)
         return carry, y.reshape(-1, *x.shape[1:])

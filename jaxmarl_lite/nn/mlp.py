@@ -90,9 +90,9 @@ class MLP(linen.Module):
         return ()
 
     @linen.compact
-    def __call__(self, carry: tuple, x: Array, restart: Array) -> tuple[tuple, Array]:
+    def __call__(self, carry: tuple, x: Array, restart: Array, every: bool = False) -> tuple[tuple, Array]:
         """Return (carry, outputs) for inputs x."""
-        del restart
+        del restart, every
         # A column for each agent and step: all products of a dense layer and of its gradient then run at full speed.
         columns = self.hidden(x.reshape(x.shape[0], -1))
         y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(columns)

@@ -1,5 +1,6 @@
 """The record behind which every network stands, and the way to give one to each agent of a team."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,9 +12,10 @@ from jaxmarl_lite.core.env import Array, Key, Tree
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mlp import MLP
+from jaxmarl_lite.nn.table import Table
 
 Sharing = Literal["shared", "group", "independent"]
-Module = MLP | Recurrent
+Module = MLP | Recurrent | Table
 
 
 class Net(NamedTuple):
@@ -27,6 +29,8 @@ class Net(NamedTuple):
     """(params, carry, x [I, E, T, A], restart bool [E, T], agents=None) -> (carry, y [Y, E, T, A]);
     memory is cleared before each step at which `restart` is set; `agents`, int32 [A'], says which agents the axis A
     is of, where it is not of all"""
+    unroll: Callable[..., tuple[Tree, Array]]
+    """the same, but with the memory after each step, leaves [E, T, A, ...], instead of that after the last one"""
 
 
 def owners(spec: Spec, sharing: Sharing) -> tuple[int, ...]:
@@ -56,20 +60,22 @@ def for_team(module: Module, input_size: int, owners: Sequence[int]) -> Net:
     def init(key: Key) -> Tree:
         return init_one(key) if num_sets == 1 else jax.vmap(init_one)(jax.random.split(key, num_sets))
 
-    def apply(params: Tree, carry: Tree, x: Array, restart: Array, agents: Array | None = None) -> tuple[Tree, Array]:
+    def apply(
+        params: Tree, carry: Tree, x: Array, restart: Array, agents: Array | None = None, every: bool = False
+    ) -> tuple[Tree, Array]:
         if len(ids):
             mine = ids if agents is None else jnp.asarray(ids)[:, agents]
             mine = jnp.broadcast_to(mine[:, None, None], (len(ids), *x.shape[1:]))
             x = jnp.concatenate([x, mine])
         if num_sets == 1:
-            return _applied(module, params, carry, x, restart)
-        return _each(module, _of_agents(params, owners, agents), carry, x, restart)
+            return _applied(module, params, carry, x, restart, every)
+        return _each(module, _of_agents(params, owners, agents), carry, x, restart, every)
 
-    return Net(init, lambda num_envs: module.carry(num_envs, num_agents), apply)
+    return Net(init, lambda num_envs: module.carry(num_envs, num_agents), apply, functools.partial(apply, every=True))
 
 
-def _applied(module: Module, params: Tree, carry: Tree, x: Array, restart: Array) -> tuple[Tree, Array]:
-    made: Any = module.apply(params, carry, x, restart)
+def _applied(module: Module, params: Tree, carry: Tree, x: Array, restart: Array, every: bool) -> tuple[Tree, Array]:
+    made: Any = module.apply(params, carry, x, restart, every)
     return made
 
 
@@ -83,12 +89,13 @@ def _of_agents(params: Tree, owners: Sequence[int], agents: Array | None) -> Tre
     return jax.tree.map(lambda leaf: jnp.stack([leaf[owner] for owner in owners]), params)
 
 
-def _each(module: Module, params: Tree, carry: Tree, x: Array, restart: Array) -> tuple[Tree, Array]:
+def _each(module: Module, params: Tree, carry: Tree, x: Array, restart: Array, every: bool) -> tuple[Tree, Array]:
     """Apply `module` with each agent's own parameters."""
+    of_memory = 2 if every else 1  # the axis of agents in what is returned of it
 
     def one(params, carry, x):
         carry = jax.tree.map(lambda leaf: leaf[:, None], carry)
-        carry, y = _applied(module, params, carry, x[..., None], restart)
-        return jax.tree.map(lambda leaf: leaf[:, 0], carry), y[..., 0]
+        carry, y = _applied(module, params, carry, x[..., None], restart, every)
+        return jax.tree.map(lambda leaf: jnp.squeeze(leaf, of_memory), carry), y[..., 0]
 
-    return jax.vmap(one, in_axes=(0, 1, -1), out_axes=(1, -1))(params, carry, x)
+    return jax.vmap(one, in_axes=(0, 1, -1), out_axes=(of_memory, -1))(params, carry, x)

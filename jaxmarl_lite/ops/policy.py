@@ -5,6 +5,7 @@ import itertools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
@@ -83,3 +84,15 @@ def of_choice(values: Array, choice: Array) -> Array:
     """Return the value [...] of the chosen one of values [N, ...]."""
     is_chosen = choice == jnp.arange(values.shape[0]).reshape(-1, *[1] * choice.ndim)
     return jnp.where(is_chosen, values, 0.0).sum(0)
+
+
+def of_team(told: Array) -> Array:
+    """Return what is told of each agent [F, ..., A], one agent after another: [A F, ...]."""
+    return jnp.moveaxis(told, -1, 0).reshape(-1, *told.shape[1:-1])
+
+
+def of_others(told: Array) -> Array:
+    """Return for each agent what is told of all others [F, ..., A], and zeros in its own place: [A F, ..., A]."""
+    num_agents = told.shape[-1]
+    is_other = 1.0 - np.eye(num_agents, dtype=np.float32).reshape(-1, *[1] * (told.ndim - 1), num_agents)
+    return (jnp.moveaxis(told, -1, 0)[..., None] * is_other).reshape(-1, *told.shape[1:])

@@ -60,14 +60,34 @@ def vtrace(
 
 
 def n_step(reward: Array, discount: Array, value: Array, successor_value: Array, done: Array, n: int) -> Array:
-    """Return R_t - value_t for R_t the return of n steps, fewer where the episode or the arrays end, then the value.
+    """Return the advantages R_t - value_t for R the `n_step_returns`; arrays [T, ...] of one shape."""
+    chex.assert_equal_shape([reward, value])
+    return n_step_returns(reward, discount, successor_value, done, n) - value
+
+
+def n_step_returns(reward: Array, discount: Array, successor_value: Array, done: Array, n: int) -> Array:
+    """Return the returns of n steps, fewer where the episode or the arrays end, and then the value.
 
     n turns of the recurrence y_t = reward_t + discount_t y_{t+1} from y = successor_value (Sutton and Barto 2018,
     eq. 7.1). All arrays [T, ...], of one shape; discounts, successors and `done` as in `gae`.
     """
-    chex.assert_equal_shape([reward, discount, value, successor_value, done])
+    chex.assert_equal_shape([reward, discount, successor_value, done])
     returns = reward + discount * successor_value
     for _ in range(n - 1):
         following = jnp.concatenate([returns[1:], successor_value[-1:]])
         returns = reward + discount * jnp.where(done, successor_value, following)
-    return returns - value
+    return returns
+
+
+def lambda_returns(reward: Array, discount: Array, successor_value: Array, done: Array, lam: Array | float) -> Array:
+    """Return G_t = reward_t + discount_t ((1 - lam) successor_value_t + lam G_{t+1}), and one step at the ends.
+
+    Where an episode or the arrays end, what follows is the successor's value alone. With values that are a maximum over
+    actions these are the targets of Q(lambda) (Peng and Williams 1996, doi:10.1007/BF00114731, eq. 12; Gallici et al.
+    2024, arXiv:2407.04811, algorithm 1). All arrays [T, ...], of one shape; discounts, successors and `done` as in
+    `gae`.
+    """
+    chex.assert_equal_shape([reward, discount, successor_value, done])
+    is_last = jnp.arange(len(done)).reshape(-1, *[1] * (done.ndim - 1)) == len(done) - 1
+    mixed = jnp.where(done | is_last, 0.0, lam)
+    return backward(reward + discount * (1.0 - mixed) * successor_value, discount * mixed)

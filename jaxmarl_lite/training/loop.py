@@ -19,7 +19,7 @@ from jaxmarl_lite.core.shard import COPY, Shard
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
-from jaxmarl_lite.learners.replicate import over_seeds, replicate
+from jaxmarl_lite.learners.replicate import on_states, over_seeds, replicate
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
@@ -147,7 +147,7 @@ def _run(
     steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
     if folder and first == cut.blocks and (summary := folder.summary(cut.blocks * steps_per_block)):
         return Result(state, folder.rows(), summary)
-    block = partial(_block, many, cut.updates_per_block, place.shard)
+    block = partial(run_updates, learner, cut.updates_per_block, place.shard)
     block = place.spread(block, in_axes=(axes, COPY, COPY, COPY), out_axes=(axes, COPY))
     run_block = watch.compiled(block, state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,))
     test = place.spread(partial(_test, learner, plan, place.shard), (COPY, COPY, COPY), _EPISODES)
@@ -210,14 +210,18 @@ def _begin(many: Learner, env: Env, key: Key, folder: RunFolder | None, watch: S
     return saved or (0, watch.compiled(many.init, key, env)(key, env))
 
 
-def _block(learner: Learner, updates: int, shard: Shard, state: Tree, env: Env, done, total):
-    """Run a block of updates on the device; returns (state, metrics averaged over the updates)."""
+def run_updates(learner: Learner, updates: int, shard: Shard, state: Tree, env: Env, done, total):
+    """Run a block of updates of all seeds on the device; returns (state, metrics averaged over the updates)."""
 
-    def update(state, index):
-        return learner.step(state, env, (done + index) / total, shard)
+    def of_one(state):
+        def update(state, index):
+            return learner.step(state, env, (done + index) / total, shard)
 
-    state, metrics = jax.lax.scan(update, state, jnp.arange(updates))
-    return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+        state, metrics = jax.lax.scan(update, state, jnp.arange(updates))
+        return state, jax.tree.map(lambda x: jnp.mean(x, axis=0), metrics)
+
+    # Seeds outermost: one after another, they would each copy their whole state, with a replay, at every update.
+    return on_states(of_one)(state)
 
 
 def _test(learner: Learner, plan: Plan, shard: Shard, params: Tree, env: Env, key: Key):

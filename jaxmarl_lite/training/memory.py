@@ -33,11 +33,18 @@ _STATE_PARTS = {
 }
 # What the arrays that a phase works with are called; those of any other bear the phase's own name.
 _WORK_PARTS = {"collect": "acting", "estimate": "values", "update": "minibatch"}
-_REMEDIES = {"parameters": "hidden", "optimiser": "hidden", "evaluation": "eval_episodes"}  # else num_envs
+# By which setting a part is made smaller; any other by num_envs.
+_REMEDIES = {
+    "parameters": "hidden",
+    "optimiser": "hidden",
+    "evaluation": "eval_episodes",
+    "replay": "capacity",
+}  # else num_envs
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 # For one step of one agent: networks of thousands of units, forward and backward, hold no more.
 _AMPLE_BYTES = 2**16
+_COPIES_OF_SURELY = 4  # of a state, no run holds more at one time
 
 _FUSED = {"broadcast_in_dim", "iota"}  # made where it is read, and never stored
 _NEVER_IN_PLACE = {"dot_general", "conv_general_dilated", "transpose", "gather", "sort"}
@@ -67,6 +74,8 @@ def memory_plan(learner: Learner, env: Env, *, seeds: int = 1, eval_episodes: in
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = _on_one_device(many, jax.eval_shape(lambda key: many.init(key, env), key), devices)
     plan = _state_parts(state)
+    if seeds > 1:  # one of them at a time has a copy of its own (learners/replicate.py)
+        plan["replay"] += plan["replay"] // seeds
     kept = sum(plan.values())
     copies, peaks = kept - _bytes(state), []
     for part, size, peak in _phases(many, env, state):
@@ -78,8 +87,12 @@ def memory_plan(learner: Learner, env: Env, *, seeds: int = 1, eval_episodes: in
 
 def is_surely_small(learner: Learner, env: Env, seeds: int, available: int | None) -> bool:
     """Return whether a run fits by so much that a plan, which takes about a second of tracing, tells nothing new."""
-    rows = learner.settings.steps_per_update * seeds * env.spec.num_agents
-    return available is None or rows * (_AMPLE_BYTES + 4 * env.spec.obs_shape[0]) < available
+    if available is None:
+        return True
+    rows = learner.settings.steps_per_update * env.spec.num_agents
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    kept = _bytes(jax.eval_shape(lambda key: learner.init(key, env), key))
+    return seeds * (rows * (_AMPLE_BYTES + 4 * env.spec.obs_shape[0]) + _COPIES_OF_SURELY * kept) < available
 
 
 def require_memory(plan: MemoryPlan, available: int | None, learner: Learner, replan: Replan | None = None) -> None:

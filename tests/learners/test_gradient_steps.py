@@ -7,10 +7,12 @@ import pytest
 
 from jaxmarl_lite.core.shard import WHOLE, Shard
 from jaxmarl_lite.learners import gradient_steps
-from jaxmarl_lite.learners.actor_critic import ActorCritic, Seen, networks
+from jaxmarl_lite.learners.actor_critic import ActorCritic, networks
 from jaxmarl_lite.learners.gradient_steps import Batch, Task, scales
 from jaxmarl_lite.learners.hyper import hyper_leaves
+from jaxmarl_lite.learners.optimiser import as_vector
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.learners.sight import Seen
 from jaxmarl_lite.nn.net import owners
 
 E, T, N = 8, 5, 2
@@ -166,7 +168,7 @@ def test_losses_of_parts_add_up_to_the_mean_over_the_minibatch(given, sharing, p
 @any_sharing
 def test_parameters_are_one_vector_of_each_that_learns_apart(given, sharing):
     task, params = given(sharing)
-    flat, restore = gradient_steps._flat(params, task.learns_apart)
+    flat, restore = as_vector(params, task.learns_apart)
     total = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert flat.shape == ((total,) if sharing == "shared" else (2, total // 2))
     jax.tree.map(np.testing.assert_array_equal, restore(flat), params)

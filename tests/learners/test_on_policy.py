@@ -8,10 +8,11 @@ import pytest
 from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners import gradient_steps
-from jaxmarl_lite.learners.actor_critic import networks, see
+from jaxmarl_lite.learners.actor_critic import networks
 from jaxmarl_lite.learners.experience import value_of
 from jaxmarl_lite.learners.gradient_steps import Task, scales
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.learners.sight import see
 
 KEY = jax.random.key(0)
 pytestmark = pytest.mark.usefixtures("quick_compilation")

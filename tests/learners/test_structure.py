@@ -16,7 +16,7 @@ from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.learners.replicate import replicate
-from jaxmarl_lite.training.loop import _block
+from jaxmarl_lite.training.loop import run_updates
 
 KEY = jax.random.key(0)
 KINDS = {"ippo": {}, "mappo": {"critic": "joint"}, "independent": {"sharing": "independent"}}
@@ -131,10 +131,10 @@ class Blocks(NamedTuple):
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def blocks(request, a_learner, probe, quick_compilation):
     calls, states, results = [], [], []
-    many = replicate(counted(a_learner(**request.param), calls), 2)
+    learner = counted(a_learner(**request.param), calls)
     envs = [Counted(probe(reward=(1.0, reward), bonus=bonus), calls) for reward, bonus in ((2.0, 0.0), (3.0, 1.0))]
-    state = jax.jit(many.init)(KEY, envs[0])
-    block = jax.jit(partial(_block, many, 2, WHOLE), donate_argnums=0)
+    state = jax.jit(replicate(learner, 2).init)(KEY, envs[0])
+    block = jax.jit(partial(run_updates, learner, 2, WHOLE), donate_argnums=0)
     lowered = block.lower(state, envs[0], jnp.asarray(0, jnp.int32), jnp.asarray(8.0))
     for number, total in enumerate((8.0, 8.0, 16.0)):
         states.append(state)

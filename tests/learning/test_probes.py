@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jaxmarl_lite.environments.registry import make
-from jaxmarl_lite.learners.actor_critic import networks, see_step
+from jaxmarl_lite.learners.actor_critic import networks
 from jaxmarl_lite.learners.experience import value_of
 from jaxmarl_lite.learners.presets import algos, make_learner
+from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.training.evaluate import evaluate
 
 KEY, GAMMA = jax.random.key(0), 0.9

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.ops.returns import backward, gae, n_step, vtrace
+from jaxmarl_lite.ops.returns import backward, gae, lambda_returns, n_step, n_step_returns, vtrace
 
 SHAPES = [(1,), (7,), (6, 3), (5, 2, 3)]
 
@@ -203,3 +203,49 @@ def test_v_trace_stops_where_an_episode_ended():
     for straight, changed in zip(vtrace(*given), vtrace(*later), strict=True):
         np.testing.assert_array_equal(straight[:5], changed[:5])
         assert (np.asarray(straight[5:]) != np.asarray(changed[5:])).any()
+
+
+def naive_lambda_returns(reward, terminated, done, successor_value, gamma, lam):
+    """The mixture of the returns of all lengths, each added up by itself."""
+    out = np.zeros_like(reward)
+    for index in np.ndindex(*reward.shape):
+        sums, weight, total = 0.0, 1.0, 0.0
+        for t in range(index[0], reward.shape[0]):
+            at = (t, *index[1:])
+            length = t - index[0]
+            sums += gamma**length * reward[at]
+            bootstrap = 0.0 if terminated[at] else gamma ** (length + 1) * successor_value[at]
+            is_last = done[at] or t == reward.shape[0] - 1
+            total += weight * (1.0 if is_last else 1.0 - lam) * (sums + bootstrap)
+            weight *= lam
+            if is_last:
+                break
+        out[index] = total
+    return out
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("gamma", "lam"), [(0.9, 0.7), (1.0, 1.0), (0.99, 0.0)])
+def test_lambda_returns_mix_those_of_all_lengths(shape, gamma, lam):
+    rng = np.random.default_rng(4)
+    reward, successor = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    terminated = rng.random(shape) < 0.2
+    done = terminated | (rng.random(shape) < 0.2)
+    got = jax.jit(lambda_returns)(reward, gamma * (1.0 - terminated), successor, done, lam)
+    want = naive_lambda_returns(reward, terminated, done, successor, gamma, lam)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+# The vectors of rlax's own tests: lambda 0.75, then the same rewards after five and three steps.
+MIXED = [jnp.array(x, jnp.float32) for x in ([1, 0, -1, 0, 1], [0.5, 0.9, 1, 0.5, 0.8], [3, 1, 5, -5, 3])]
+GOING_ON = jnp.zeros(5, bool)
+
+
+def test_lambda_returns_are_those_of_rlax():
+    want = [1.6460547, 0.72281253, 0.7375001, 0.6500001, 3.4]
+    np.testing.assert_allclose(lambda_returns(*MIXED, GOING_ON, 0.75), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "want"), [(5, [1.315, 0.63, 0.7, 1.7, 3.4]), (3, [2.8, -3.15, 0.7, 1.7, 3.4])])
+def test_n_step_returns_are_those_of_rlax(n, want):
+    np.testing.assert_allclose(n_step_returns(*MIXED, GOING_ON, n), want, rtol=1e-5)

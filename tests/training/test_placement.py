@@ -49,10 +49,11 @@ jax.config.update("jax_disable_most_optimizations", False)
 
 def text(devices):
     place = Placement.over(devices)
-    state = jax.jit(learner.init)(jax.random.key(0), env)
-    axes = learner.env_axes(state)
+    many = jml.replicate(learner, 1)
+    state = jax.jit(many.init)(jax.random.key(0), env)
+    axes = many.env_axes(state)
     state = place.lay(state, axes)
-    block = place.spread(partial(loop._block, learner, 2, place.shard), (axes, -1, -1, -1), (axes, -1))
+    block = place.spread(partial(loop.run_updates, learner, 2, place.shard), (axes, -1, -1, -1), (axes, -1))
     return jax.jit(block).lower(state, env, jnp.zeros((), jnp.int32), jnp.ones(())).compile().as_text()
 
 answer["text on 1"], answer["text on 4"] = text(1), text(4)

@@ -32,7 +32,9 @@ def _zero_sum(row: Table) -> np.ndarray:
 
 # Sources: the 2x2 games are the textbook ones (Rapoport and Guyer 1966); climbing is Claus and Boutilier 1998, in the
 # order of rows of Papoudakis et al. 2021 (arXiv:2006.07869); Shapley's is Shapley 1964, "Some topics in two-person
-# games"; stag hunt, chicken and Shapley's have the numbers of OpenSpiel (Lanctot et al. 2019, arXiv:1908.09453).
+# games"; stag hunt, chicken and Shapley's have the numbers of OpenSpiel (Lanctot et al. 2019, arXiv:1908.09453); the
+# game that is not monotonic is that of Son et al. 2019 (arXiv:1905.05408) in the numbers of Wang et al. 2021
+# (arXiv:2008.01062).
 _PAYOFFS: dict[str, tuple[np.ndarray, str]] = {
     "prisoners_dilemma": (
         _symmetric([[3, 0], [5, 1]]),
@@ -57,6 +59,10 @@ _PAYOFFS: dict[str, tuple[np.ndarray, str]] = {
     "climbing": (
         _common([[11, -30, 0], [-30, 7, 0], [0, 6, 5]]),
         "Common interest with the best joint action, 11, beside the worst.",
+    ),
+    "non_monotonic": (
+        _common([[8, -12, -12], [-12, 0, 0], [-12, 0, 0]]),
+        "Common interest: 8 if both take the first action, -12 if one does; no monotonic mixture of values tells it.",
     ),
     "shapley": (
         np.asarray([[[0, 0, 1], [1, 0, 0], [0, 1, 0]], [[0, 1, 0], [0, 0, 1], [1, 0, 0]]], np.float32),

@@ -1,0 +1,58 @@
+"""In what units rewards are learnt from and values are learnt."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from jaxmarl_lite.core.env import Array
+from jaxmarl_lite.learners.value_settings import ValueSettings
+from jaxmarl_lite.ops.statistics import Moments
+
+
+class Told(NamedTuple):
+    """Running statistics of what is learnt from, [A], or [1] if it is the team's."""
+
+    reward: Moments
+    terminated: Moments
+
+
+class Units(NamedTuple):
+    """What rewards are learnt as, and what networks give values in; [A], or [1] if they are the team's."""
+
+    shift: Array
+    """rewards are learnt less this,"""
+    scale: Array
+    """and divided by this"""
+    centre: Array
+    deviation: Array
+    """of values, in units of rewards as they are learnt"""
+
+    def reward(self, x: Array) -> Array:
+        """Return rewards as they are learnt."""
+        return (x - self.shift) / self.scale
+
+    def normalise(self, x: Array) -> Array:
+        """Return values as networks give them."""
+        return (x - self.centre) / self.deviation
+
+    def restore(self, x: Array) -> Array:
+        """Return the inverse of `normalise`."""
+        return x * self.deviation + self.centre
+
+
+def units_of(settings: ValueSettings, told: Told, gamma: Array) -> Units:
+    """Return the units that follow from running statistics.
+
+    The centre is the value v = mean(r) + gamma (1 - mean(terminated)) v that a single number would learn, and the
+    deviation that of a discounted sum of independent rewards. They follow from rewards alone: statistics of targets,
+    which follow from values, would feed back on themselves through the target network, and swing.
+    """
+    mean, deviation = told.reward.centre, told.reward.deviation
+    nothing, one = jnp.zeros_like(mean), jnp.ones_like(mean)
+    known = {"plain": (nothing, one), "scaled": (nothing, deviation), "standardised": (mean, deviation)}
+    shift, scale = known[settings.rewards]
+    if not settings.normalise_values:
+        return Units(shift, scale, nothing, one)
+    discount = jnp.minimum(gamma * (1.0 - told.terminated.centre), 0.999)
+    spread = deviation / scale / jnp.sqrt(1.0 - jnp.square(discount))
+    return Units(shift, scale, (mean - shift) / scale / (1.0 - discount), spread)

@@ -1,0 +1,184 @@
+"""Gradient steps on sequences of a replay, or on a fresh rollout."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxmarl_lite.core.env import Array, Env, Key, Tree
+from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.data.replay import Places, uniform_places
+from jaxmarl_lite.learners.hyper import Hyper
+from jaxmarl_lite.learners.minibatches import shuffled, sum_over_parts
+from jaxmarl_lite.learners.optimiser import adam, as_vector
+from jaxmarl_lite.learners.q_nets import QNets, ValueParams, learns_apart, q_networks
+from jaxmarl_lite.learners.units import Units, units_of
+from jaxmarl_lite.learners.value_batch import Batch, batch_at, judge, targets
+from jaxmarl_lite.learners.value_experience import Collected, ValueState
+from jaxmarl_lite.learners.value_settings import ValueSettings
+from jaxmarl_lite.nn.mixers import counted
+from jaxmarl_lite.ops.value import huber
+
+
+class Task(NamedTuple):
+    """By what gradient steps are taken."""
+
+    settings: ValueSettings
+    nets: QNets
+    horizon: int
+    learns_apart: bool
+    restore: Callable[[Array], ValueParams]
+    """vector -> parameters"""
+    hyper: Hyper
+    units: Units
+    lr: Array
+    shard: Shard
+
+
+class Learnt(NamedTuple):
+    """What gradient steps change."""
+
+    flat: Array
+    """all parameters as one vector: one norm, one step of the optimiser and one message between devices"""
+    target: Array | None
+    """those of the target network"""
+    opt_state: Tree
+    steps: Array
+
+
+def update(
+    settings: ValueSettings, collected: Collected, env: Env, progress: Array, shard: Shard
+) -> tuple[ValueState, dict[str, Tree]]:
+    """Learn from the replay once it holds enough, or from the rollout; returns (state, metrics)."""
+    state = collected.state
+    apart = learns_apart(settings, env.spec)
+    flat, restore = as_vector(state.params, apart)
+    lr = state.hyper["lr"] * ((1.0 - progress) if settings.anneal_lr else 1.0)
+    nets, units = q_networks(settings, env.spec), units_of(settings, state.told, state.hyper["gamma"])
+    task = Task(settings, nets, env.spec.horizon, apart, restore, state.hyper, units, lr, shard)
+    target = None if state.target_params is None else as_vector(state.target_params, apart)[0]
+    learnt = Learnt(flat, target, state.opt_state, state.steps)
+    key, learning = jax.random.split(state.key)
+    learn = _learn_from_replay if settings.experience == "replay" else _learn_from_rollout
+    learnt, metrics = learn(task, learnt, collected, learning)
+    state = state._replace(
+        key=key,
+        params=restore(learnt.flat),
+        target_params=None if learnt.target is None else restore(learnt.target),
+        opt_state=learnt.opt_state,
+        steps=learnt.steps,
+    )
+    return state, {**collected.metrics, **metrics}
+
+
+def _learn_from_replay(task: Task, learnt: Learnt, collected: Collected, key: Key) -> tuple[Learnt, dict[str, Array]]:
+    """Take `updates` steps, each on a batch of its own, if there is enough to draw from."""
+    settings, state = task.settings, collected.state
+    replay = state.replay
+    assert replay is not None
+    batch = task.shard.part(settings.batch)
+
+    def learn() -> tuple[Learnt, dict[str, Array]]:
+        def step(learnt: Learnt, key: Key) -> tuple[Learnt, dict[str, Array]]:
+            places = uniform_places(
+                replay, key, settings.batch, settings.num_envs, settings.drawn, settings.stride, task.shard
+            )
+
+            def part(chosen: Array) -> Batch:
+                place = Places(*(x[chosen] for x in places))
+                memory = task.nets.agent.carry(len(chosen))
+                return batch_at(settings, replay, place, memory, settings.sequence, task.horizon)
+
+            learnt, metrics = _gradient_step(task, learnt, part, jnp.arange(batch))
+            return _follow(task, learnt), metrics
+
+        stepped, metrics = jax.lax.scan(step, learnt, jax.random.split(key, settings.updates))
+        return stepped, jax.tree.map(lambda x: x.mean(0), metrics)
+
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(learn)[1])
+    return jax.lax.cond(replay.filled >= settings.warmup, learn, lambda: (learnt, nothing))
+
+
+def _learn_from_rollout(task: Task, learnt: Learnt, collected: Collected, key: Key) -> tuple[Learnt, dict[str, Array]]:
+    """Take `epochs` x `minibatches` steps towards targets that are found once (Gallici et al. 2024, algorithm 1)."""
+    settings, replay = task.settings, collected.replay
+    assert replay is not None
+    num_envs = len(collected.state.actors.restart)
+    places = Places(jnp.arange(num_envs), jnp.zeros(num_envs, jnp.int32))
+    batch = batch_at(settings, replay, places, collected.memory, settings.rollout_length, task.horizon)
+    params = task.restore(learnt.flat)
+    judged = judge(task.nets, params.agent, batch)
+    best = judged.following.best
+    target = targets(settings, task.nets, task.hyper, params.mixer, task.units, batch, judged, best)
+    batch = batch._replace(target=target)
+    keys = jax.random.split(key, settings.epochs)
+    order = jnp.concatenate([shuffled(key, num_envs, settings.minibatches, task.shard) for key in keys])
+
+    def part(chosen: Array) -> Batch:
+        return jax.tree.map(lambda x: x[chosen], batch)
+
+    learnt, metrics = jax.lax.scan(lambda learnt, chosen: _gradient_step(task, learnt, part, chosen), learnt, order)
+    return learnt, jax.tree.map(lambda x: x.mean(0), metrics)
+
+
+def _gradient_step(
+    task: Task, learnt: Learnt, part: Callable[[Array], Batch], chosen: Array
+) -> tuple[Learnt, dict[str, Array]]:
+    """Take a step of Adam on the mean loss of the sequences `chosen` of all devices; returns (learnt, metrics)."""
+    steps = task.settings.drawn if task.settings.experience == "replay" else task.settings.rollout_length
+
+    def gradient(chosen: Array) -> Tree:
+        loss = functools.partial(_loss, task, learnt, part(chosen))
+        return jax.grad(lambda flat: loss(task.restore(flat)), has_aux=True)(learnt.flat)
+
+    rows = steps * jax.eval_shape(part, chosen).choice.shape[-1]
+    grads, sums = task.shard.sum(sum_over_parts(gradient, chosen, rows))
+    weight = jnp.maximum(sums["weight"], 1e-8)
+    grads = grads / weight
+    optimiser = adam(task.learns_apart, task.lr, task.hyper["max_grad_norm"])
+    updates, opt_state = optimiser.update(grads, learnt.opt_state)
+    flat: Any = optax.apply_updates(learnt.flat, updates)
+    learnt = learnt._replace(flat=flat, opt_state=opt_state, steps=learnt.steps + 1)
+    metrics = {name: sums[name] / weight for name in ("loss", "value")}
+    return learnt, {**metrics, "grad_norm": jnp.linalg.norm(grads)}
+
+
+def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tuple[Array, dict[str, Any]]:
+    """Return the sum of losses over a batch, and sums of what is told of it."""
+    nets, settings, hyper = task.nets, task.settings, task.hyper
+    judged = judge(nets, params.agent, batch)
+    values = nets.mixer.apply(params.mixer, judged.now, batch.choice)
+    weight = _weight(batch, values)
+    target = batch.target
+    if target is None:
+        assert learnt.target is not None
+        slow = task.restore(learnt.target)
+        by = judge(nets, slow.agent, batch)
+        best = (judged if settings.double else by).following.best
+        target = targets(settings, nets, hyper, slow.mixer, task.units, batch, by, best)
+    loss = huber(values - task.units.normalise(target), hyper["huber"])
+    terms = nets.mixer.terms(params.mixer, judged.now, batch.choice)
+    loss = sum((hyper["terms_weight"] * term for term in terms.values()), loss)
+    total = jnp.where(weight > 0, loss, 0.0).sum()
+    value = jnp.where(weight > 0, task.units.restore(values), 0.0).sum()
+    return total, jax.lax.stop_gradient({"loss": total, "value": value, "weight": weight.sum()})
+
+
+def _weight(batch: Batch, values: Array) -> Array:
+    """Return 1 where a value [B, L, G] is learnt, and 0 elsewhere."""
+    return jnp.broadcast_to(counted(values, batch.seen.active) & batch.is_known, values.shape).astype(jnp.float32)
+
+
+def _follow(task: Task, learnt: Learnt) -> Learnt:
+    """Let the target network move to the one that learns, every `target_period` gradient steps, by `target_rate`.
+
+    A period and rate 1 make the hard updates of Mnih et al. 2015, doi:10.1038/nature14236, a rate and period 1 the soft
+    ones of Lillicrap et al. 2016, arXiv:1509.02971.
+    """
+    assert learnt.target is not None
+    is_due = learnt.steps % task.settings.target_period == 0
+    moved = learnt.target + task.hyper["target_rate"] * (learnt.flat - learnt.target)
+    return learnt._replace(target=jnp.where(is_due, moved, learnt.target))
