@@ -37,6 +37,11 @@ HATRPO = replace(MATRPO, sequential=True, sharing="independent")
 # Independent Q-learning (Tan 1993) with deep networks and a replay: Tampuu et al. 2017, arXiv:1511.08779, and the deep
 # Q-network of Mnih et al. 2015, doi:10.1038/nature14236.
 IQL = ValueSettings()
+# The same with a table for each agent: Watkins and Dayan 1992, doi:10.1007/BF00992698, eq. 1.
+IQL_TABULAR = replace(
+    IQL, bins=5, sharing="independent", experience="fresh", rollout_length=5, epochs=1, minibatches=1, lr=0.2,
+    double=False, normalise_values=False,
+)  # fmt: skip
 # Value decomposition, Q = sum_i Q_i: Sunehag et al. 2017, arXiv:1706.05296, eq. 3.
 VDN = replace(IQL, mixer="sum")
 # The same with streams of value and advantage, as the authors have it: Wang et al. 2016, arXiv:1511.06581, eq. 9.
@@ -54,7 +59,7 @@ QPLEX = replace(IQL, mixer="duplex")
 CENTRAL_Q = replace(IQL, central=True)
 # Parallelised Q-networks: no replay and no target network, but layer norm and returns of all lengths: Gallici et al.
 # 2024, arXiv:2407.04811, algorithm 1 and eq. 7; with agents' values added up.
-PQN = replace(VDN, experience="fresh", rollout_length=16, lam=0.3, layer_norm=True, double=False)
+PQN = replace(VDN, experience="fresh", rollout_length=8, lr=4e-3, lam=0.6, layer_norm=True, double=False)
 
 PRESETS: dict[str, Settings] = {
     "ippo": IPPO,
@@ -68,6 +73,7 @@ PRESETS: dict[str, Settings] = {
     "happo": HAPPO,
     "hatrpo": HATRPO,
     "iql": IQL,
+    "iql_tabular": IQL_TABULAR,
     "vdn": VDN,
     "vdn_dueling": VDN_DUELING,
     "qmix": QMIX,
@@ -90,6 +96,7 @@ SUMMARIES = {
     "happo": "Heterogeneous-agent PPO (Kuba et al. 2022): agents learn one after another.",
     "hatrpo": "Heterogeneous-agent trust region steps (Kuba et al. 2022): agents learn one after another.",
     "iql": "Independent Q-learning (Tan 1993; Mnih et al. 2015): each agent by its own reward, from a replay.",
+    "iql_tabular": "Independent Q-learning with a table for each agent (Tan 1993; Watkins and Dayan 1992).",
     "vdn": "Value decomposition (Sunehag et al. 2017): the team's value is the sum of its agents'.",
     "vdn_dueling": "Value decomposition (Sunehag et al. 2017) with dueling streams (Wang et al. 2016).",
     "qmix": "Monotonic mixing (Rashid et al. 2018): the team's value grows with each agent's.",

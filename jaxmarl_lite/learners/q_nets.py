@@ -13,6 +13,7 @@ from jaxmarl_lite.nn.gru import Recurrent
 from jaxmarl_lite.nn.mixers import Mixer, Utilities, mixer_of
 from jaxmarl_lite.nn.mlp import MLP, Hidden
 from jaxmarl_lite.nn.net import Net, for_team, owners
+from jaxmarl_lite.nn.table import Table
 from jaxmarl_lite.ops.q_learning import dueling
 
 
@@ -69,6 +70,8 @@ def q_networks(settings: ValueSettings, spec: Spec) -> QNets:
     hidden = Hidden(settings.hidden, settings.activation, settings.layer_norm, settings.start)
     outputs = spec.num_actions + settings.dueling
     module = Recurrent(hidden, settings.memory, outputs) if settings.memory else MLP(hidden, outputs)
+    if settings.bins:
+        module = Table(outputs, settings.bins)
     agent = for_team(module, spec.obs_shape[0], owners(spec, settings.sharing))
     mixer = mixer_of(settings.mixer, spec, settings.mixer_embed, settings.mixer_hidden)
     return QNets(agent, mixer, settings.dueling)

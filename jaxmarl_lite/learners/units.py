@@ -44,8 +44,9 @@ def units_of(settings: ValueSettings, told: Told, gamma: Array) -> Units:
     """Return the units that follow from running statistics.
 
     The centre is the value v = mean(r) + gamma (1 - mean(terminated)) v that a single number would learn, and the
-    deviation that of a discounted sum of independent rewards. They follow from rewards alone: statistics of targets,
-    which follow from values, would feed back on themselves through the target network, and swing.
+    deviation that of a discounted sum of its errors r + gamma (1 - terminated) v - v, as if these were independent.
+    They follow from rewards alone: statistics of targets, which follow from values, would feed back on themselves
+    through the target network, and swing.
     """
     mean, deviation = told.reward.centre, told.reward.deviation
     nothing, one = jnp.zeros_like(mean), jnp.ones_like(mean)
@@ -53,6 +54,8 @@ def units_of(settings: ValueSettings, told: Told, gamma: Array) -> Units:
     shift, scale = known[settings.rewards]
     if not settings.normalise_values:
         return Units(shift, scale, nothing, one)
-    discount = jnp.minimum(gamma * (1.0 - told.terminated.centre), 0.999)
-    spread = deviation / scale / jnp.sqrt(1.0 - jnp.square(discount))
-    return Units(shift, scale, (mean - shift) / scale / (1.0 - discount), spread)
+    ends = told.terminated.centre
+    discount = jnp.minimum(gamma * (1.0 - ends), 0.999)
+    centre = (mean - shift) / scale / (1.0 - discount)
+    variance = jnp.square(deviation / scale) + jnp.square(gamma * centre) * ends * (1.0 - ends)
+    return Units(shift, scale, centre, jnp.sqrt(variance / (1.0 - jnp.square(discount))))

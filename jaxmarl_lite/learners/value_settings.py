@@ -10,7 +10,7 @@ from jaxmarl_lite.core.settings import require_int, require_kind, require_number
 if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner
 
-_MAY_BE_ZERO = ("memory", "burn_in", "mixer_hidden")
+_MAY_BE_ZERO = ("memory", "burn_in", "mixer_hidden", "bins")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ValueSettings:
     """steps of each environment that the replay holds; rollout_length must divide it"""
     warmup: int = 25
     """steps taken in each environment before learning from a replay begins"""
-    updates: int = 4
+    updates: int = 16
     """gradient steps after every rollout, with a replay"""
     batch: int = 128
     """sequences of a gradient step, with a replay; a multiple of num_envs, or a divisor of it"""
@@ -45,11 +45,11 @@ class ValueSettings:
     """turns of gradient steps over a fresh rollout"""
     minibatches: int = 8
     """parts of the environments that each epoch is cut into, with fresh rollouts; must divide num_envs"""
-    lr: float = 1e-3
+    lr: float = 3e-3
     """learning rate of Adam"""
     anneal_lr: bool = True
     """let the learning rate fall linearly to 0 over the run"""
-    gamma: float = 0.95
+    gamma: float = 0.9
     """discount per step"""
     estimator: Literal["lambda", "n_step"] = "lambda"
     """how the targets of a sequence mix rewards and later values: over all lengths by lam, or after n_step steps"""
@@ -60,7 +60,7 @@ class ValueSettings:
     double: bool = True
     """let the network that learns choose the action whose value the target network gives (van Hasselt et al. 2016,
     arXiv:1509.06461)"""
-    target_period: int = 200
+    target_period: int = 100
     """gradient steps between two moves of the target network, with a replay"""
     target_rate: float = 1.0
     """how far it then moves to the network that learns; 1: all the way"""
@@ -95,6 +95,9 @@ class ValueSettings:
     it better to live or to die in worlds that terminate (Papoudakis et al. 2021, arXiv:2006.07869)"""
     sharing: Literal["shared", "group", "independent"] = "shared"
     """one set of parameters for all agents, told apart by a one-hot, one for each group of like agents, or for each"""
+    bins: int = 0
+    """keep a table in the place of the agents' network, in which each number seen is told apart by so many values from
+    0 to 1, and learn by the mean error of what was visited, times lr; 0: no table"""
     hidden: tuple[int, ...] = (64, 64)
     """sizes of the hidden layers of the agents' network"""
     memory: int = 0
@@ -123,6 +126,10 @@ class ValueSettings:
             require_int("hidden", size)
         if self.central and self.is_joint:
             raise SettingError(f"mixer={self.mixer!r} is not allowed with central=True: there is nothing to mix.")
+        if self.bins == 1:
+            raise SettingError("bins=1 is not allowed: it must be 0, or at least 2 to tell anything apart.")
+        if self.bins and (self.memory or self.is_joint):
+            raise SettingError(f"bins={self.bins} is not allowed with memory or a mixer: a table has neither.")
         _require_range(self.storage_range)
         _require_divisor("minibatches", self.minibatches, "num_envs", self.num_envs)
         if self.experience == "replay":

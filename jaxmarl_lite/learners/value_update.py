@@ -138,10 +138,14 @@ def _gradient_step(
     grads, sums = task.shard.sum(sum_over_parts(gradient, chosen, rows))
     weight = jnp.maximum(sums["weight"], 1e-8)
     grads = grads / weight
-    optimiser = adam(task.learns_apart, task.lr, task.hyper["max_grad_norm"])
-    updates, opt_state = optimiser.update(grads, learnt.opt_state)
-    flat: Any = optax.apply_updates(learnt.flat, updates)
-    learnt = learnt._replace(flat=flat, opt_state=opt_state, steps=learnt.steps + 1)
+    if task.settings.bins:
+        learnt = learnt._replace(flat=_moved_by_mean_error(task, learnt, part(chosen), grads * weight))
+    else:
+        optimiser = adam(task.learns_apart, task.lr, task.hyper["max_grad_norm"])
+        updates, opt_state = optimiser.update(grads, learnt.opt_state)
+        flat: Any = optax.apply_updates(learnt.flat, updates)
+        learnt = learnt._replace(flat=flat, opt_state=opt_state)
+    learnt = learnt._replace(steps=learnt.steps + 1)
     metrics = {name: sums[name] / weight for name in ("loss", "value")}
     return learnt, {**metrics, "grad_norm": jnp.linalg.norm(grads)}
 
@@ -165,6 +169,20 @@ def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tupl
     total = jnp.where(weight > 0, loss, 0.0).sum()
     value = jnp.where(weight > 0, task.units.restore(values), 0.0).sum()
     return total, jax.lax.stop_gradient({"loss": total, "value": value, "weight": weight.sum()})
+
+
+def _moved_by_mean_error(task: Task, learnt: Learnt, batch: Batch, grads: Array) -> Array:
+    """Return tables in which what was visited has moved by lr times its mean error (Watkins and Dayan 1992, eq. 1).
+
+    A value's slope is 1 for the number that it is, so the slope of the sum of values counts the visits.
+    """
+
+    def total(flat: Array) -> Array:
+        values = judge(task.nets, task.restore(flat).agent, batch).now.chosen(batch.choice)
+        return (values * _weight(batch, values)).sum()
+
+    visits = task.shard.sum(jax.grad(total)(learnt.flat))
+    return learnt.flat - task.lr * grads / jnp.maximum(visits, 1.0)
 
 
 def _weight(batch: Batch, values: Array) -> Array:

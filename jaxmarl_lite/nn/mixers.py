@@ -156,7 +156,7 @@ class Duplex(linen.Module):
     networks of the state and all choices; no gradient is taken of the advantages that they weigh (Wang et al. 2021,
     arXiv:2008.01062, eqs. 8-11). Keys are positive as exponentials: weights that grow as fast as errors ask fit the
     joint value before the advantages vanish, after which nothing could. On the game [[8, -12, -12], [-12, 0, 0],
-    [-12, 0, 0]] two to three of four starts find 8 so, and one of four with absolute values.
+    [-12, 0, 0]], all cells tried alike, two to three of four starts find 8 so, and one of four with absolute values.
     """
 
     hidden: Hidden

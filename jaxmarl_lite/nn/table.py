@@ -32,9 +32,9 @@ class Table(linen.Module):
         return ()
 
     @linen.compact
-    def __call__(self, carry: tuple, x: Array, restart: Array) -> tuple[tuple, Array]:
+    def __call__(self, carry: tuple, x: Array, restart: Array, every: bool = False) -> tuple[tuple, Array]:
         """Return (carry, outputs) for inputs x."""
-        del restart
+        del restart, every
         table = self.param("table", linen.initializers.zeros, (self._rows(len(x)), self.outputs))
         share = jnp.clip((x - self.low) / (self.high - self.low), 0.0, 1.0)
         digits = jnp.round(share * (self.bins - 1)).astype(jnp.int32)

@@ -95,7 +95,7 @@ def test_mappo_is_ippo_with_another_critic():
 
 
 def test_presets_are_known_by_name():
-    assert algos() == ("coma", "happo", "hatrpo", "ia2c", "impala", "ippo", "maa2c", "mappo", "matrpo", "trpo")
+    assert {"coma", "happo", "hatrpo", "ia2c", "impala", "ippo", "maa2c", "mappo", "matrpo", "trpo"} <= set(algos())
     assert set(SUMMARIES) == set(algos())
     assert preset("mappo") is MAPPO
     learner = make_learner("mappo", lr=1e-5)

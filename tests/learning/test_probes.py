@@ -8,13 +8,15 @@ import pytest
 from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners.actor_critic import networks
 from jaxmarl_lite.learners.experience import value_of
-from jaxmarl_lite.learners.presets import algos, make_learner
+from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
+from jaxmarl_lite.learners.presets import PRESETS, make_learner
 from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.training.evaluate import evaluate
 
 KEY, GAMMA = jax.random.key(0), 0.9
 TINY = {"num_envs": 32, "rollout_length": 8, "hidden": (16,), "minibatches": 2, "gamma": GAMMA, "entropy": 0.0}
 UPDATES = 400
+ON_POLICY = sorted(name for name, settings in PRESETS.items() if isinstance(settings, OnPolicySettings))
 # Plain gradient steps and those of a critic beside a trust region are few for each rollout: let them be large.
 RATES = {"ippo": 1e-2, "mappo": 1e-2, "happo": 1e-2, "impala": 1e-2, "coma": 1e-2}
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -73,7 +75,7 @@ BEST = {
 
 @pytest.mark.parametrize(
     ("name", "world"),
-    [(name, world) for name in algos() for world in (VALUES if name == "ippo" else HARD_VALUES)],
+    [(name, world) for name in ON_POLICY for world in (VALUES if name == "ippo" else HARD_VALUES)],
 )
 def test_values_are_those_that_are_known(name, world):
     settings, expected = VALUES[world]
@@ -83,7 +85,7 @@ def test_values_are_those_that_are_known(name, world):
     np.testing.assert_allclose(values, expected(ts), rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize(("name", "world"), [(name, world) for name in algos() for world in BEST])
+@pytest.mark.parametrize(("name", "world"), [(name, world) for name in ON_POLICY for world in BEST])
 def test_the_best_actions_are_found(name, world):
     env = make(world)
     learner, state = learn(name, env)
@@ -99,7 +101,7 @@ def test_unlike_agents_learn_with_parameters_of_their_own(name, sharing):
 
 
 @pytest.mark.parametrize("bounds", ["cut", "tanh"])
-@pytest.mark.parametrize("name", algos())
+@pytest.mark.parametrize("name", ON_POLICY)
 def test_continuous_actions_are_learnt(name, bounds):
     env = make("probe/chosen_reward", continuous=True)
     learner, state = learn(name, env, bounds=bounds, lr=5e-3)
@@ -132,7 +134,7 @@ def test_every_option_learns(settings):
 TO_REMEMBER = {"ia2c": 1500, "maa2c": 1500, "coma": 1000, "impala": 1000, "trpo": 200, "matrpo": 200, "hatrpo": 200}
 
 
-@pytest.mark.parametrize("name", algos())
+@pytest.mark.parametrize("name", ON_POLICY)
 def test_a_cue_is_remembered_by_recurrent_networks_alone(name):
     env = make("memory/cue", num_cues=3, delay=3)
     settings = {"num_envs": 64, "rollout_length": 12, "gamma": 0.95, "entropy": 0.01}

@@ -33,8 +33,7 @@ def _zero_sum(row: Table) -> np.ndarray:
 # Sources: the 2x2 games are the textbook ones (Rapoport and Guyer 1966); climbing is Claus and Boutilier 1998, in the
 # order of rows of Papoudakis et al. 2021 (arXiv:2006.07869); Shapley's is Shapley 1964, "Some topics in two-person
 # games"; stag hunt, chicken and Shapley's have the numbers of OpenSpiel (Lanctot et al. 2019, arXiv:1908.09453); the
-# game that is not monotonic is that of Son et al. 2019 (arXiv:1905.05408) in the numbers of Wang et al. 2021
-# (arXiv:2008.01062).
+# game that is not monotonic is that of Son et al. 2019 (arXiv:1905.05408, table 1).
 _PAYOFFS: dict[str, tuple[np.ndarray, str]] = {
     "prisoners_dilemma": (
         _symmetric([[3, 0], [5, 1]]),
