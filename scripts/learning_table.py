@@ -16,8 +16,10 @@ from jaxmarl_lite.cli.main import main as jaxmarl_lite
 ON_POLICY = ("ippo", "mappo", "ia2c", "maa2c", "coma", "impala", "trpo", "matrpo", "happo", "hatrpo")
 ASKED = {"ippo": "-24.5 or more", "mappo": "-24.5 or more", "coma": "-40 or more"}
 ASKED |= dict.fromkeys(("ia2c", "maa2c", "happo"), "-30 or more")
-# Second-order steps are slow, and passes over one rollout are several updates: fewer steps.
-SPREAD_STEPS = {"impala": "4e6", "trpo": "4e6", "matrpo": "4e6", "hatrpo": "2e6"}
+# Second-order steps are slow, and passes over one rollout are several updates: fewer steps. Single gradient steps are
+# quick and small: more of them.
+SPREAD_STEPS = {"ia2c": "2e7", "maa2c": "2e7", "impala": "4e6", "trpo": "4e6", "matrpo": "4e6", "hatrpo": "2e6"}
+CLIMBING_STEPS = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
 # Where networks with memory are held against those without, after fewer steps than the best results take.
 TWINS = ("ippo", "mappo", "ia2c", "maa2c", "coma", "happo")
 
@@ -43,7 +45,10 @@ ROWS = {
         for algo in ON_POLICY
     },
     **{
-        f"climbing-{algo}": (f"{algo} matrix/climbing --steps 3e5 --seeds 8", "350 or more; 550 is the best")
+        f"climbing-{algo}": (
+            f"{algo} matrix/climbing --steps {CLIMBING_STEPS.get(algo, '3e5')} --seeds 8",
+            "350 or more; 550 is the best",
+        )
         for algo in ON_POLICY
     },
     "prisoners_dilemma": ("ippo matrix/prisoners_dilemma --steps 3e5 --seeds 8", "50: both defect"),
