@@ -18,7 +18,7 @@ ASKED = {"ippo": "-24.5 or more", "mappo": "-24.5 or more", "coma": "-40 or more
 ASKED |= dict.fromkeys(("ia2c", "maa2c", "happo"), "-30 or more")
 # Second-order steps are slow, and passes over one rollout are several updates: fewer steps. Single gradient steps are
 # quick and small: more of them.
-SPREAD_STEPS = {"ia2c": "2e7", "maa2c": "2e7", "impala": "4e6", "trpo": "4e6", "matrpo": "4e6", "hatrpo": "2e6"}
+SPREAD_STEPS = {"ia2c": "2e7", "maa2c": "2e7", "impala": "2e6", "trpo": "2e6", "matrpo": "2e6", "hatrpo": "1e6"}
 CLIMBING_STEPS = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
 # Where networks with memory are held against those without, after fewer steps than the best results take.
 TWINS = ("ippo", "mappo", "ia2c", "maa2c", "coma", "happo")
@@ -37,9 +37,9 @@ ROWS = {
         for algo in TWINS
         for kind, option, asked in (("twin", "", ""), ("memory", " --memory 32", "within 2 of the row above"))
     },
-    "continuous-ippo": ("ippo mpe/simple_spread --env.continuous --steps 4e6 --seeds 4", "is learnt"),
-    "continuous-mappo": ("mappo mpe/simple_spread --env.continuous --steps 4e6 --seeds 4", "is learnt"),
-    "continuous-coma": ("coma mpe/simple_spread --env.continuous --steps 4e6 --seeds 4", "is learnt"),
+    "continuous-ippo": ("ippo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
+    "continuous-mappo": ("mappo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
+    "continuous-coma": ("coma mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
     **{
         f"navigation-{algo}": (f"{algo} grid/navigation --steps 1e6 --seeds 4", "17.3 in every episode")
         for algo in ON_POLICY
