@@ -76,13 +76,12 @@ class Priorities(NamedTuple):
         return jax.lax.fori_loop(0, _depth(tree), descend, start)[1] - len(tree) // 2
 
     def weights(self, index: Array, num_filled: Array | int, beta: Array | float) -> Array:
-        """Return importance weights (M P(i))^-beta of drawn slots, int32 [n], divided by the greatest of them.
+        """Return importance weights (M P(i))^-beta of drawn slots, int32 [n].
 
-        M is the number of slots that hold something and P(i) the probability of slot i (eq. 2 and section 3.4).
+        M is the number of slots that hold something and P(i) the probability of slot i (eq. 2 and section 3.4, where
+        the caller then divides them by the greatest).
         """
-        expected = num_filled * self.of(index) / self.total
-        weight = expected**-beta
-        return weight / weight.max()
+        return (num_filled * self.of(index) / self.total) ** -beta
 
 
 def _leaves(num_slots: int) -> int:

@@ -98,6 +98,7 @@ KIT = {
     "n_step": {"estimator": "n_step", "n_step": 3, "sequence": 4},
     "lambda": {"lam": 0.7, "sequence": 4},
     "bytes": {"storage": "uint8"},
+    "rated": {"priority": 0.6, "batch": 16},
     "soft": {"target_period": 1, "target_rate": 0.02},
 }
 
