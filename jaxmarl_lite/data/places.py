@@ -125,15 +125,14 @@ def rated_places(
 ) -> Places:
     """Return a device's part of a batch in which sequences are as likely as their priority in their block is great.
 
-    Weights are (M P)^-beta, where M is the number of sequences and P the probability, divided by the greatest of the
-    whole batch (Schaul et al. 2016, arXiv:1511.05952, section 3.4).
+    Weights are (M P)^-beta, where M is the number of sequences and P the probability, both of a block, divided by the
+    greatest of the whole batch (Schaul et al. 2016, arXiv:1511.05952, section 3.4).
     """
     blocks, each = len(ratings.greatest), drawing.batch // drawing.num_blocks
     numbers = shard.first(blocks) + jnp.arange(blocks)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
-    slot = jax.vmap(lambda own, key: own.sample(key, each))(ratings.priorities, keys)
-    there = drawing.block * _num_whole(drawing, replay)
-    weight = jax.vmap(lambda own, slot: own.weights(slot, there, beta))(ratings.priorities, slot)
+    slot, chance = jax.vmap(lambda own, key: own.sample(key, each))(ratings.priorities, keys)
+    weight = (drawing.block * _num_whole(drawing, replay) * chance) ** -beta
     env = drawing.block * _column(blocks) + slot // drawing.begins
     start = (drawing.stride * (slot % drawing.begins) - replay.head + replay.filled) % drawing.capacity
     return Places(env.ravel(), start.ravel(), weight.ravel() / shard.max(weight.max()))

@@ -9,7 +9,7 @@ from jaxmarl_lite.data.priority import Priorities
 
 KEY = jax.random.key(0)
 update, find = jax.jit(Priorities.update), jax.jit(Priorities.find)
-sample = jax.jit(Priorities.sample, static_argnums=2)
+sample = jax.jit(lambda priorities, key, num: priorities.sample(key, num)[0], static_argnums=2)
 any_size = pytest.mark.parametrize("num_slots", [1, 5, 100])
 
 
@@ -36,10 +36,11 @@ def test_every_share_of_the_total_is_in_the_slot_of_the_cumulative_sum(num_slots
     priority = integers(num_slots)
     total = int(priority.sum())
     middles = np.arange(total) + 0.5
-    got = find(filled(priority), jnp.asarray(middles / total, jnp.float32))
+    got, chance = find(filled(priority), jnp.asarray(middles / total, jnp.float32))
     want = np.searchsorted(np.cumsum(priority), middles, side="right")
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(np.bincount(got, minlength=num_slots), priority)
+    np.testing.assert_allclose(chance, priority[want] / total, rtol=1e-5)
 
 
 @any_size
@@ -65,9 +66,10 @@ def test_a_slot_without_priority_is_never_drawn_whatever_is_rounded(scale):
     rng = np.random.default_rng(0)
     priority = (scale * rng.random(777) * (rng.random(777) < 0.3)).astype(np.float32)
     shares = jnp.concatenate([jnp.linspace(0.0, 1.0, 4001), jnp.array([1.0 - 2.0**-24])])
-    drawn = find(filled(priority), shares)
+    drawn, chance = find(filled(priority), shares)
     assert (priority[np.asarray(drawn)] > 0.0).all()
     assert (np.diff(np.asarray(drawn)[:-1]) >= 0).all()
+    np.testing.assert_allclose(chance, priority[drawn] / priority.sum(dtype=np.float64), rtol=1e-4)
 
 
 def test_a_sample_has_one_slot_of_every_equal_part_and_follows_from_its_key():
@@ -84,19 +86,9 @@ def test_slots_are_drawn_in_proportion_to_their_priorities():
     priority = integers(10)
     priorities = filled(priority)
     keys = jax.random.split(KEY, 2000)
-    drawn = jax.jit(jax.vmap(lambda key: priorities.sample(key, 3)))(keys)
+    drawn = jax.jit(jax.vmap(lambda key: priorities.sample(key, 3)[0]))(keys)
     share = np.bincount(np.ravel(drawn), minlength=10) / drawn.size
     np.testing.assert_allclose(share, priority / priority.sum(), atol=0.02)
-
-
-@pytest.mark.parametrize("beta", [0.0, 0.4, 1.0])
-def test_weights_undo_the_probabilities(beta):
-    priority = integers(20)
-    index = np.flatnonzero(priority)[[0, 3, 3, 5]]
-    probability = priority[index] / priority.sum()
-    want = (17 * probability.astype(np.float64)) ** -beta
-    got = filled(priority).weights(jnp.asarray(index), 17, beta)
-    np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
 def test_a_sampling_loop_copies_no_tree():
@@ -106,9 +98,8 @@ def test_a_sampling_loop_copies_no_tree():
     def step(tree, inputs):
         key, error = inputs
         priorities = Priorities(tree)
-        index = priorities.sample(key, 8)
-        weight = priorities.weights(index, 5000, 0.4)
-        return priorities.update(index, weight * error).tree, index
+        index, chance = priorities.sample(key, 8)
+        return priorities.update(index, error).tree, (index, chance**-0.4)
 
     def loop(tree, key, error):
         return jax.lax.scan(step, tree, (jax.random.split(key, 4), error))
