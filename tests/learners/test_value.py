@@ -193,16 +193,15 @@ def stepped(learner, env):
 
 
 def test_target_networks_follow_at_once_or_bit_by_bit(probe):
-    env = probe(reward=(1.0, 2.0), bonus=1.0)
-    for settings, moves in (({"target_period": 3}, False), ({"target_period": 2}, True)):
-        learner = tiny("vdn", **settings)
-        first, state = stepped(learner, env)  # by two gradient steps
-        want = state.params if moves else first.params
-        jax.tree.map(np.testing.assert_array_equal, state.target_params, want)
-    learner = tiny("vdn", target_period=1, target_rate=0.25, updates=1)
-    first, state = stepped(learner, env)
-    mixed = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, first.params, state.params)
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), state.target_params, mixed)
+    learner, env = tiny("vdn", target_period=4), probe(reward=(1.0, 2.0), bonus=1.0)
+    first, state = stepped(learner, env)  # by two gradient steps
+    jax.tree.map(np.testing.assert_array_equal, state.target_params, first.params)
+    step = jax.jit(lambda state: learner.step(state, env, jnp.zeros(()))[0])
+    for rate in (1.0, 0.25):
+        moved = step(state._replace(hyper={**state.hyper, "target_rate": jnp.asarray(rate)}))
+        mixed = jax.tree.map(lambda a, b, rate=rate: (1.0 - rate) * a + rate * b, first.params, moved.params)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), moved.target_params, mixed)
+        assert int(moved.steps) == 4
 
 
 def test_nothing_is_learnt_before_there_is_enough_to_draw_from(probe):
