@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.core.shard import WHOLE
+from jaxmarl_lite.core.shard import WHOLE, Shard
 from jaxmarl_lite.data.places import Drawing, Places, Ratings, draw
 from jaxmarl_lite.data.replay import add, empty, read, slots
 
@@ -122,3 +122,21 @@ def test_new_sequences_have_the_greatest_priority_so_far_and_those_overwritten_n
         replay = add(replay, rollout(number, 1))
         ratings = jax.jit(Ratings.welcome, static_argnums=(1, 3))(ratings, drawing, replay, LENGTH)
         np.testing.assert_allclose(of_slots(), want, rtol=1e-5)
+
+
+@kinds
+@pytest.mark.parametrize("batch", [4, 16])
+def test_devices_draw_what_one_would_each_its_part(batch, rated):
+    drawing = Drawing(batch, 8, 3, 1, CAPACITY)
+    replay, ratings = filled(3, drawing, rated)
+    places = Places(jnp.arange(batch) * 8 // batch, jnp.arange(batch) % 3)
+    ratings = ratings.rated(drawing, replay, places, jnp.linspace(0.1, 2.0, batch), 0.6) if rated else None
+    halves = jax.tree.map(lambda x: x.reshape(2, -1, *x.shape[1:]), ratings)
+    draw_part = partial(draw, drawing, replay, key=KEY, beta=0.4, shard=Shard("devices"))
+    parts = jax.jit(jax.vmap(lambda ratings: draw_part(ratings), axis_name="devices", axis_size=2))(halves)
+    whole = jax.jit(lambda: draw(drawing, replay, ratings, KEY, 0.4, WHOLE))()
+    np.testing.assert_array_equal(jnp.concatenate([parts.env[0], parts.env[1] + 4]), whole.env)
+    np.testing.assert_array_equal(parts.start.ravel(), whole.start)
+    if rated:
+        np.testing.assert_allclose(parts.weight.ravel(), whole.weight, rtol=1e-6)
+        assert float(whole.weight.min()) < float(whole.weight.max()) == 1.0

@@ -104,8 +104,8 @@ print(json.dumps([[figures[name, devices] for devices in (1, 2)] for name in jso
 
 
 def test_several_devices_learn_the_same_but_for_rounding():
-    half = {**TINY, **REPLAY, "batch": 4}
-    settings = {"qmix": half, "vdn": {**half, **RATED, "sequence": 2}, "pqn": {**TINY, "minibatches": 2}}
+    rated = {**TINY, **REPLAY, **RATED, "batch": 4, "sequence": 2}
+    settings = {"qmix": rated, "pqn": {**TINY, "minibatches": 2}}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(settings)],
         capture_output=True, text=True, check=False,
