@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner
 
 _MAY_BE_ZERO = ("memory", "burn_in", "mixer_hidden", "bins")
-_SHARES = ("gamma", "lam", "target_rate", "epsilon_start", "epsilon_end", "epsilon_share", "priority", "priority_weights")
+_SHARES = ("gamma", "lam", "target_rate", "epsilon_start", "epsilon_end", "epsilon_share")
+_OF_PRIORITY = ("priority", "priority_weights")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class ValueSettings:
             require_kind(field.name, field.type, getattr(self, field.name), low=low)
         for name in ("lr", "max_grad_norm", "target_rate"):
             require_number(name, getattr(self, name), above=0.0)
-        for name in _SHARES:
+        for name in (*_SHARES, *_OF_PRIORITY):
             require_number(name, getattr(self, name), low=0.0, high=1.0)
         for name in ("epsilon_spread", "terms_weight"):
             require_number(name, getattr(self, name), low=0.0)

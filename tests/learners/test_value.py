@@ -110,8 +110,9 @@ def test_targets_are_those_of_each_true_successor_by_itself(collected, name, dou
     np.testing.assert_allclose(compute(), naive_targets(learner, env, state, GAMMA, lam, double), rtol=1e-4, atol=1e-5)
 
 
-def test_what_lies_ahead_is_seen_with_the_memory_of_the_steps_before(collected):
-    learner, env, state, batch = collected("iql", False, memory=4)
+@pytest.mark.parametrize("sharing", ["shared", "independent"])
+def test_what_lies_ahead_is_seen_with_the_memory_of_the_steps_before(collected, sharing):
+    learner, env, state, batch = collected("iql", False, memory=4, sharing=sharing)
     nets, params = q_networks(learner.settings, env.spec), state.params.agent
     following = jax.jit(partial(judge, nets))(params, batch).following.values
     seen, memory, look = batch.seen, batch.memory, jax.jit(nets.step)
@@ -127,7 +128,7 @@ def test_what_lies_ahead_is_seen_with_the_memory_of_the_steps_before(collected):
 
 
 def test_burn_in_brings_memory_to_where_the_sequence_begins(collected):
-    learner, env, state, whole = collected("iql", False, memory=4)
+    learner, env, state, whole = collected("iql", False, memory=4, sharing="shared")
     nets, params = q_networks(learner.settings, env.spec), state.params.agent
     settings = tiny("iql", memory=4, burn_in=3, sequence=5).settings
     batch = jax.jit(lambda: batch_at(settings, state.replay, ALL, whole.memory, 5, env.spec.horizon))()
