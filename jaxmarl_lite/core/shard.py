@@ -14,7 +14,7 @@ class Shard(NamedTuple):
     """The part of the environments that a device works on; by default all of them, on one device.
 
     Inside a `shard_map` over a mesh axis, every device runs the same program on its own environments, which are
-    consecutive. What depends on all of them goes through `sum`.
+    consecutive. What depends on all of them goes through `sum` or `max`.
     """
 
     axis: str | None = None
@@ -34,6 +34,10 @@ class Shard(NamedTuple):
             return tree
         flat, restore = ravel_pytree(tree)
         return restore(jax.lax.psum(flat, self.axis))
+
+    def max(self, x: Array) -> Array:
+        """Return the greatest of an array over all devices, number by number."""
+        return x if self.axis is None else jax.lax.pmax(x, self.axis)
 
 
 WHOLE = Shard()

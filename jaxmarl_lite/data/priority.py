@@ -52,37 +52,33 @@ class Priorities(NamedTuple):
 
         return Priorities(jax.lax.fori_loop(0, _depth(tree), ascend, (tree, node))[0])
 
-    def sample(self, key: Key, num: int) -> Array:
+    def sample(self, key: Key, num: int) -> tuple[Array, Array]:
         """Draw `num` slots, int32 [num], one from each of as many equal parts of the total (section 3.3, B.2.1).
 
-        There must be a slot whose priority is not 0.
+        Returns (slots, the probability P(i) of each). There must be a slot whose priority is not 0.
         """
         return self.find((jnp.arange(num) + jax.random.uniform(key, (num,))) / num)
 
-    def find(self, share: Array) -> Array:
-        """Return the slots, int32 [...], in which the cumulative sum of priorities passes shares of the total."""
+    def find(self, share: Array) -> tuple[Array, Array]:
+        """Return the slots, int32 [...], in which the cumulative sum of priorities passes shares of the total.
+
+        And the probability of each, its priority as a share of the total.
+        """
         tree = self.tree
 
         def descend(_, carry):
-            rest, node = carry
+            rest, node, chance = carry
             left, right = tree[2 * node], tree[2 * node + 1]
             # Rounding may leave a rest as large as what there is: where one side is empty, it is the other.
             is_right = ((rest >= left) & (right > 0.0)) | (left <= 0.0)
-            return jnp.where(is_right, rest - left, rest), 2 * node + is_right
+            chance = chance * (jnp.where(is_right, right, left) / (left + right))
+            return jnp.where(is_right, rest - left, rest), 2 * node + is_right, chance
 
         # A loop, not written out: what is fused is worked out again by its readers, and if one of these comes behind an
-        # update, the whole tree is copied for it.
-        start = (share * self.total, jnp.ones(share.shape, jnp.int32))
-        return jax.lax.fori_loop(0, _depth(tree), descend, start)[1] - len(tree) // 2
-
-    def weights(self, index: Array, num_filled: Array | int, beta: Array | float) -> Array:
-        """Return importance weights (M P(i))^-beta of drawn slots, int32 [n], divided by the greatest of them.
-
-        M is the number of slots that hold something and P(i) the probability of slot i (eq. 2 and section 3.4).
-        """
-        expected = num_filled * self.of(index) / self.total
-        weight = expected**-beta
-        return weight / weight.max()
+        # update, the whole tree is copied for it. Hence probabilities are found here, and not looked up.
+        start = (share * self.total, jnp.ones(share.shape, jnp.int32), jnp.ones(share.shape))
+        _, node, chance = jax.lax.fori_loop(0, _depth(tree), descend, start)
+        return node - len(tree) // 2, chance
 
 
 def _leaves(num_slots: int) -> int:

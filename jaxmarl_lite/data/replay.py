@@ -5,8 +5,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxmarl_lite.core.env import Array, Key, Tree
-from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.core.env import Array, Tree
 
 Dtype = Literal["float32", "bfloat16", "float16", "uint8"]
 
@@ -90,37 +89,3 @@ def cuts(is_cut: Array, most: int) -> tuple[Array, Array, Array]:
     follows = jnp.concatenate([jnp.argmax(is_slot, axis=-1).astype(jnp.int32), last], axis=1)
     place = jnp.where(earlier, length - 1 + jnp.minimum(rank, most), jnp.arange(length))
     return follows, jnp.where(is_last, length - 1 + most, place), ~earlier | (rank < most)
-
-
-class Places(NamedTuple):
-    """Where sequences of a batch begin, B of them."""
-
-    env: Array
-    """int32 [B], the number among a device's own environments"""
-    start: Array
-    """int32 [B], steps after the oldest"""
-
-
-def uniform_places(
-    replay: Replay, key: Key, batch: int, num_envs: int, length: int, stride: int, shard: Shard
-) -> Places:
-    """Return a device's part of `batch` sequences of `length` steps, which begin at multiples of `stride`.
-
-    Each environment gets as many, or each block of consecutive environments one. So every device has an equal part
-    that does not depend on their number, and every sequence is as likely as any other.
-    """
-    mine = shard.part(batch)
-    numbers = shard.first(mine) + jnp.arange(mine)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
-    which, when = jax.vmap(lambda key: jax.random.uniform(key, (2,)), out_axes=1)(keys)
-    if batch >= num_envs:
-        env = jnp.arange(mine) // (batch // num_envs)
-    else:
-        block = num_envs // batch
-        env = jnp.arange(mine) * block + _below(which, jnp.asarray(block))
-    return Places(env, stride * _below(when, (replay.filled - length) // stride + 1))
-
-
-def _below(uniform: Array, bound: Array) -> Array:
-    """Return whole numbers in [0, bound) from numbers in [0, 1), which `bound` times may round up to it."""
-    return jnp.minimum((uniform * bound).astype(jnp.int32), bound - 1)

@@ -11,6 +11,7 @@ from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.data.places import Ratings
 from jaxmarl_lite.data.replay import empty
 from jaxmarl_lite.data.rollout import start
 from jaxmarl_lite.environments.vectorize import vectorize
@@ -21,7 +22,7 @@ from jaxmarl_lite.learners.optimiser import first_opt_state
 from jaxmarl_lite.learners.q_nets import learns_apart, q_networks
 from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.learners.units import Told
-from jaxmarl_lite.learners.value_experience import ValueState, collect, stored_shapes
+from jaxmarl_lite.learners.value_experience import ValueState, collect, drawing, stored_shapes
 from jaxmarl_lite.learners.value_settings import ValueSettings
 from jaxmarl_lite.learners.value_update import update
 from jaxmarl_lite.ops.policy import sample_index
@@ -80,6 +81,7 @@ def _init(settings: ValueSettings, key: Key, env: Env) -> ValueState:
         steps=jnp.zeros((), jnp.int32),
         actors=actors,
         replay=empty(stored_shapes(settings, actors.ts), settings.capacity) if remembers else None,
+        ratings=Ratings.start(drawing(settings)) if settings.priority else None,
         told=Told(nothing, nothing),
         hyper=hyper_leaves(settings),
     )
@@ -87,7 +89,8 @@ def _init(settings: ValueSettings, key: Key, env: Env) -> ValueState:
 
 def _env_axes(state: ValueState) -> Tree:
     nowhere = jax.tree.map(lambda leaf: COPY, state)
-    axes = nowhere._replace(actors=jax.tree.map(lambda leaf: 0, state.actors))
+    first = jax.tree.map(lambda leaf: 0, (state.actors, state.ratings))
+    axes = nowhere._replace(actors=first[0], ratings=first[1])
     if state.replay is None:
         return axes
     return axes._replace(replay=axes.replay._replace(steps=jax.tree.map(lambda leaf: 1, state.replay.steps)))

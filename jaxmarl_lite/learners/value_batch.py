@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Tree
-from jaxmarl_lite.data.replay import Places, Replay, cuts, read, slots
+from jaxmarl_lite.data.places import Places
+from jaxmarl_lite.data.replay import Replay, cuts, read, slots
 from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.q_nets import QNets
 from jaxmarl_lite.learners.sight import Seen
@@ -42,6 +43,8 @@ class Batch(NamedTuple):
     """bool, the same shape"""
     ended: Array
     """bool [B, L, 1], terminated or truncated"""
+    weight: Array | None = None
+    """[B], what each sequence weighs; None: all alike"""
     target: Array | None = None
     """[B, L, G], what the values should be; None: to be found from this batch"""
 
@@ -78,6 +81,7 @@ def batch_at(settings: ValueSettings, replay: Replay, places: Places, memory: Tr
         step.reward,
         step.terminated,
         step.ended[..., None],
+        places.weight,
     )
 
 

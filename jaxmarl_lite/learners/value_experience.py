@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
 from jaxmarl_lite.core.shard import Shard
+from jaxmarl_lite.data.places import Drawing, Ratings
 from jaxmarl_lite.data.replay import Replay, Storage, add, empty
 from jaxmarl_lite.data.rollout import Actors, Transition, rollout
 from jaxmarl_lite.environments.vectorize import vectorize
@@ -36,6 +37,8 @@ class ValueState(NamedTuple):
     actors: Actors
     replay: Replay | None
     """leaves [capacity, E, ...], of Step; None: only fresh rollouts are learnt from"""
+    ratings: Ratings | None
+    """of its sequences; None: all are alike"""
     told: Told
     hyper: Hyper
 
@@ -112,8 +115,11 @@ def collect(settings: ValueSettings, state: ValueState, env: Env, progress: Arra
     metrics = {**totals._asdict(), "action_frequency": played / settings.steps_per_update, "epsilon": epsilon}
     kept = add(empty(steps, settings.rollout_length) if state.replay is None else state.replay, steps)
     fresh, remembered = (kept, None) if state.replay is None else (None, kept)
+    ratings = state.ratings
+    if ratings is not None:
+        ratings = ratings.welcome(drawing(settings), kept, settings.rollout_length)
     memory = state.actors.carry
-    state = state._replace(key=key, actors=actors, replay=remembered, told=told)
+    state = state._replace(key=key, actors=actors, replay=remembered, ratings=ratings, told=told)
     return Collected(state, memory, fresh, metrics)
 
 
@@ -144,6 +150,11 @@ def stored_shapes(settings: ValueSettings, ts: TimeStep) -> Step:
         return stored(settings, jax.tree.map(lambda x: x[None], transition))
 
     return jax.eval_shape(of_one, ts)
+
+
+def drawing(settings: ValueSettings) -> Drawing:
+    """Return what a batch is drawn from."""
+    return Drawing(settings.batch, settings.num_envs, settings.drawn, settings.stride, settings.capacity)
 
 
 def storage(settings: ValueSettings) -> Storage:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner
 
 _MAY_BE_ZERO = ("memory", "burn_in", "mixer_hidden", "bins")
+_SHARES = ("gamma", "lam", "target_rate", "epsilon_start", "epsilon_end", "epsilon_share")
+_OF_PRIORITY = ("priority", "priority_weights")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class ValueSettings:
     """steps before those, by which recurrent units come to know where they are (Kapturowski et al. 2019, R2D2)"""
     stride: int = 1
     """sequences begin at multiples of so many steps of their environment; must divide rollout_length"""
+    priority: float = 0.0
+    """draw a sequence with a probability that goes with its error to this power; 0: each as likely as any other (Schaul
+    et al. 2016, arXiv:1511.05952, who have 0.6)"""
+    priority_weights: float = 0.4
+    """how far weights in the loss undo that at first, on the way to 1, wholly, at the end of the run"""
     storage: Literal["float32", "bfloat16", "float16", "uint8"] = "float32"
     """how the replay keeps observations and global states"""
     storage_range: tuple[float, float] = (0.0, 1.0)
@@ -116,7 +123,7 @@ class ValueSettings:
             require_kind(field.name, field.type, getattr(self, field.name), low=low)
         for name in ("lr", "max_grad_norm", "target_rate"):
             require_number(name, getattr(self, name), above=0.0)
-        for name in ("gamma", "lam", "target_rate", "epsilon_start", "epsilon_end", "epsilon_share"):
+        for name in (*_SHARES, *_OF_PRIORITY):
             require_number(name, getattr(self, name), low=0.0, high=1.0)
         for name in ("epsilon_spread", "terms_weight"):
             require_number(name, getattr(self, name), low=0.0)
@@ -134,6 +141,8 @@ class ValueSettings:
         _require_divisor("minibatches", self.minibatches, "num_envs", self.num_envs)
         if self.experience == "replay":
             self._check_replay()
+        elif self.priority:
+            raise SettingError(f"priority={self.priority} is not allowed with experience='fresh': nothing is drawn.")
 
     def _check_replay(self) -> None:
         _require_divisor("rollout_length", self.rollout_length, "capacity", self.capacity)

@@ -10,14 +10,14 @@ import optax
 
 from jaxmarl_lite.core.env import Array, Env, Key, Tree
 from jaxmarl_lite.core.shard import Shard
-from jaxmarl_lite.data.replay import Places, uniform_places
+from jaxmarl_lite.data.places import Places, Ratings, draw
 from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.minibatches import shuffled, sum_over_parts
 from jaxmarl_lite.learners.optimiser import adam, as_vector
 from jaxmarl_lite.learners.q_nets import QNets, ValueParams, learns_apart, q_networks
 from jaxmarl_lite.learners.units import Units, units_of
 from jaxmarl_lite.learners.value_batch import Batch, batch_at, judge, targets
-from jaxmarl_lite.learners.value_experience import Collected, ValueState
+from jaxmarl_lite.learners.value_experience import Collected, ValueState, drawing
 from jaxmarl_lite.learners.value_settings import ValueSettings
 from jaxmarl_lite.nn.mixers import counted
 from jaxmarl_lite.ops.value import huber
@@ -35,6 +35,8 @@ class Task(NamedTuple):
     hyper: Hyper
     units: Units
     lr: Array
+    beta: Array
+    """how far weights undo that some sequences are likelier to be drawn than others"""
     shard: Shard
 
 
@@ -47,6 +49,8 @@ class Learnt(NamedTuple):
     """those of the target network"""
     opt_state: Tree
     steps: Array
+    ratings: Ratings | None
+    """of the sequences of a replay, if their errors make some likelier to be drawn"""
 
 
 def update(
@@ -58,9 +62,10 @@ def update(
     flat, restore = as_vector(state.params, apart)
     lr = state.hyper["lr"] * ((1.0 - progress) if settings.anneal_lr else 1.0)
     nets, units = q_networks(settings, env.spec), units_of(settings, state.told, state.hyper["gamma"])
-    task = Task(settings, nets, env.spec.horizon, apart, restore, state.hyper, units, lr, shard)
+    beta = 1.0 - (1.0 - state.hyper["priority_weights"]) * (1.0 - progress)
+    task = Task(settings, nets, env.spec.horizon, apart, restore, state.hyper, units, lr, beta, shard)
     target = None if state.target_params is None else as_vector(state.target_params, apart)[0]
-    learnt = Learnt(flat, target, state.opt_state, state.steps)
+    learnt = Learnt(flat, target, state.opt_state, state.steps, state.ratings)
     key, learning = jax.random.split(state.key)
     learn = _learn_from_replay if settings.experience == "replay" else _learn_from_rollout
     learnt, metrics = learn(task, learnt, collected, learning)
@@ -70,6 +75,7 @@ def update(
         target_params=None if learnt.target is None else restore(learnt.target),
         opt_state=learnt.opt_state,
         steps=learnt.steps,
+        ratings=learnt.ratings,
     )
     return state, {**collected.metrics, **metrics}
 
@@ -79,20 +85,21 @@ def _learn_from_replay(task: Task, learnt: Learnt, collected: Collected, key: Ke
     settings, state = task.settings, collected.state
     replay = state.replay
     assert replay is not None
-    batch = task.shard.part(settings.batch)
+    drawn, batch = drawing(settings), task.shard.part(settings.batch)
 
     def learn() -> tuple[Learnt, dict[str, Array]]:
         def step(learnt: Learnt, key: Key) -> tuple[Learnt, dict[str, Array]]:
-            places = uniform_places(
-                replay, key, settings.batch, settings.num_envs, settings.drawn, settings.stride, task.shard
-            )
+            places = draw(drawn, replay, learnt.ratings, key, task.beta, task.shard)
 
             def part(chosen: Array) -> Batch:
-                place = Places(*(x[chosen] for x in places))
+                place: Places = jax.tree.map(lambda x: x[chosen], places)
                 memory = task.nets.agent.carry(len(chosen))
                 return batch_at(settings, replay, place, memory, settings.sequence, task.horizon)
 
-            learnt, metrics = _gradient_step(task, learnt, part, jnp.arange(batch))
+            learnt, metrics, error = _gradient_step(task, learnt, part, jnp.arange(batch))
+            if learnt.ratings is not None:
+                rated = learnt.ratings.rated(drawn, replay, places, error, task.hyper["priority"])
+                learnt = learnt._replace(ratings=rated)
             return _follow(task, learnt), metrics
 
         stepped, metrics = jax.lax.scan(step, learnt, jax.random.split(key, settings.updates))
@@ -120,22 +127,28 @@ def _learn_from_rollout(task: Task, learnt: Learnt, collected: Collected, key: K
     def part(chosen: Array) -> Batch:
         return jax.tree.map(lambda x: x[chosen], batch)
 
-    learnt, metrics = jax.lax.scan(lambda learnt, chosen: _gradient_step(task, learnt, part, chosen), learnt, order)
+    learnt, metrics = jax.lax.scan(lambda learnt, chosen: _gradient_step(task, learnt, part, chosen)[:2], learnt, order)
     return learnt, jax.tree.map(lambda x: x.mean(0), metrics)
 
 
 def _gradient_step(
     task: Task, learnt: Learnt, part: Callable[[Array], Batch], chosen: Array
-) -> tuple[Learnt, dict[str, Array]]:
-    """Take a step of Adam on the mean loss of the sequences `chosen` of all devices; returns (learnt, metrics)."""
+) -> tuple[Learnt, dict[str, Array], Array]:
+    """Take a step of Adam on the mean loss of the sequences `chosen` of all devices.
+
+    Returns (learnt, metrics, the mean absolute error of each sequence of this device).
+    """
     steps = task.settings.drawn if task.settings.experience == "replay" else task.settings.rollout_length
 
-    def gradient(chosen: Array) -> Tree:
-        loss = functools.partial(_loss, task, learnt, part(chosen))
-        return jax.grad(lambda flat: loss(task.restore(flat)), has_aux=True)(learnt.flat)
+    def gradient(place: Array) -> Tree:
+        loss = functools.partial(_loss, task, learnt, part(chosen[place]))
+        grads, (sums, error) = jax.grad(lambda flat: loss(task.restore(flat)), has_aux=True)(learnt.flat)
+        return grads, sums, jnp.where(place == places[:, None], error, 0.0).sum(-1)
 
+    places = jnp.arange(len(chosen))
     rows = steps * jax.eval_shape(part, chosen).choice.shape[-1]
-    grads, sums = task.shard.sum(sum_over_parts(gradient, chosen, rows))
+    grads, sums, error = sum_over_parts(gradient, places, rows)
+    grads, sums = task.shard.sum((grads, sums))
     weight = jnp.maximum(sums["weight"], 1e-8)
     grads = grads / weight
     if task.settings.bins:
@@ -147,11 +160,11 @@ def _gradient_step(
         learnt = learnt._replace(flat=flat, opt_state=opt_state)
     learnt = learnt._replace(steps=learnt.steps + 1)
     metrics = {name: sums[name] / weight for name in ("loss", "value")}
-    return learnt, {**metrics, "grad_norm": jnp.linalg.norm(grads)}
+    return learnt, {**metrics, "grad_norm": jnp.linalg.norm(grads)}, error
 
 
-def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tuple[Array, dict[str, Any]]:
-    """Return the sum of losses over a batch, and sums of what is told of it."""
+def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tuple[Array, Any]:
+    """Return the sum of losses over a batch, sums of what is told of it, and each sequence's mean absolute error."""
     nets, settings, hyper = task.nets, task.settings, task.hyper
     judged = judge(nets, params.agent, batch)
     values = nets.mixer.apply(params.mixer, judged.now, batch.choice)
@@ -163,12 +176,16 @@ def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tupl
         by = judge(nets, slow.agent, batch)
         best = (judged if settings.double else by).following.best
         target = targets(settings, nets, hyper, slow.mixer, task.units, batch, by, best)
-    loss = huber(values - task.units.normalise(target), hyper["huber"])
+    error = values - task.units.normalise(target)
+    loss = huber(error, hyper["huber"])
     terms = nets.mixer.terms(params.mixer, judged.now, batch.choice)
     loss = sum((hyper["terms_weight"] * term for term in terms.values()), loss)
+    if batch.weight is not None:
+        loss = batch.weight[:, None, None] * loss
     total = jnp.where(weight > 0, loss, 0.0).sum()
     value = jnp.where(weight > 0, task.units.restore(values), 0.0).sum()
-    return total, jax.lax.stop_gradient({"loss": total, "value": value, "weight": weight.sum()})
+    mean_error = jnp.where(weight > 0, jnp.abs(error), 0.0).sum((1, 2)) / jnp.maximum(weight.sum((1, 2)), 1.0)
+    return total, jax.lax.stop_gradient(({"loss": total, "value": value, "weight": weight.sum()}, mean_error))
 
 
 def _moved_by_mean_error(task: Task, learnt: Learnt, batch: Batch, grads: Array) -> Array:

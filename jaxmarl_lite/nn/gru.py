@@ -57,5 +57,5 @@ class Recurrent(linen.Module):
         y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(columns)
         carry = jnp.moveaxis(memory.reshape(self.units, num_envs, num_agents), 0, -1)
         if every:
-            carry = jnp.moveaxis(columns, 0, -1)
+            carry = jnp.moveaxis(states, 0, -1)
         return carry, y.reshape(-1, *x.shape[1:])

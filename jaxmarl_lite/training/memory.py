@@ -30,6 +30,7 @@ _STATE_PARTS = {
     "opt_state": "optimiser",
     "actors": "environments",
     "replay": "replay",
+    "ratings": "replay",
 }
 # What the arrays that a phase works with are called; those of any other bear the phase's own name.
 _WORK_PARTS = {"collect": "acting", "estimate": "values", "update": "minibatch"}

@@ -61,6 +61,17 @@ def test_eval_prints_a_table(cli, finished_run):
         assert word in answer.out
 
 
+def test_a_value_based_run_is_trained_and_evaluated(cli, tmp_path):
+    sizes = "--num-envs 8 --rollout-length 5 --capacity 20 --batch 8 --warmup 5 --updates 1 --hidden 8 --priority 0.6"
+    plan = "--steps 80 --blocks 2 --eval-episodes 4 --devices 1"
+    answer = cli("train", "qmix", "grid/navigation", *sizes.split(), *plan.split(), "--out", tmp_path / "run")
+    assert answer.status == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["algo"], summary["env_steps"]) == ("qmix", 80)
+    played = cli("eval", tmp_path / "run", "--episodes", 4, "--json")
+    assert json.loads(played.out)["episodes"] == 4
+
+
 def test_resume_of_a_finished_run_prints_its_result(cli, run_copy):
     metrics = (run_copy / "metrics.jsonl").read_bytes()
     answer = cli("resume", run_copy)

@@ -50,7 +50,7 @@ def test_the_overview_names_every_command(cli, words):
             ["train", "zzz", "grid/navigation"],
             [
                 "unknown algorithm 'zzz'",
-                "known are coma, happo, hatrpo, ia2c, impala, ippo, maa2c, mappo, matrpo, trpo",
+                "known are central_q, coma, happo, hatrpo, ia2c, impala, ippo, iql, iql_tabular, maa2c, mappo, matrpo",
             ],
         ),
         (["train", "ippo", "grid/navigatoin"], ["'grid/navigatoin'", "did you mean grid/navigation?"]),
@@ -129,6 +129,13 @@ OTHER_ENVS = [
 def test_train_refuses_bad_settings_of_every_family(cli, tmp_path, env, words, part):
     words = [word for word in words if word != "True"]
     assert_refused(cli("train", "ippo", env, *WORDS, "--out", tmp_path / "run", *words), part)
+    assert [path.name for path in tmp_path.rglob("*")] == ["work"]
+
+
+def test_learners_of_values_refuse_continuous_actions(cli, tmp_path):
+    words = ["--steps", "160", "--env.continuous", "--out", tmp_path / "run"]
+    sentence = "iql gives a value to each discrete action, and this environment's are continuous."
+    assert_refused(cli("train", "iql", "mpe/simple_spread", *words), sentence)
     assert [path.name for path in tmp_path.rglob("*")] == ["work"]
 
 

@@ -8,12 +8,14 @@ import pytest
 from jaxmarl_lite.data.priority import Priorities
 
 KEY = jax.random.key(0)
+update, find = jax.jit(Priorities.update), jax.jit(Priorities.find)
+sample = jax.jit(lambda priorities, key, num: priorities.sample(key, num)[0], static_argnums=2)
 any_size = pytest.mark.parametrize("num_slots", [1, 5, 100])
 
 
 def filled(priority):
     """The tree of these priorities, written in three parts that overlap."""
-    num_slots, update = len(priority), jax.jit(Priorities.update)
+    num_slots = len(priority)
     priorities = Priorities.start(num_slots)
     for part in (range(num_slots), range(num_slots // 2), range(num_slots // 3, num_slots)):
         wrong = update(priorities, jnp.array(part, jnp.int32), jnp.full(len(part), 3.0))
@@ -34,10 +36,11 @@ def test_every_share_of_the_total_is_in_the_slot_of_the_cumulative_sum(num_slots
     priority = integers(num_slots)
     total = int(priority.sum())
     middles = np.arange(total) + 0.5
-    got = jax.jit(Priorities.find)(filled(priority), jnp.asarray(middles / total, jnp.float32))
+    got, chance = find(filled(priority), jnp.asarray(middles / total, jnp.float32))
     want = np.searchsorted(np.cumsum(priority), middles, side="right")
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(np.bincount(got, minlength=num_slots), priority)
+    np.testing.assert_allclose(chance, priority[want] / total, rtol=1e-5)
 
 
 @any_size
@@ -51,7 +54,7 @@ def test_sums_are_those_of_what_was_written_last(num_slots):
 def test_of_a_slot_named_twice_the_larger_priority_counts():
     priorities = filled(integers(6))
     for index, priority in (([3, 1, 3], [2.0, 1.0, 5.0]), ([3, 3, 1], [5.0, 2.0, 1.0]), ([1, 3, 3], [1.0, 2.0, 5.0])):
-        changed = priorities.update(jnp.array(index), jnp.array(priority))
+        changed = update(priorities, jnp.array(index), jnp.array(priority))
         np.testing.assert_array_equal(changed.of(jnp.array([1, 3])), [1.0, 5.0])
         untouched = np.array([0, 2, 4, 5])
         np.testing.assert_array_equal(changed.of(untouched), priorities.of(untouched))
@@ -63,14 +66,14 @@ def test_a_slot_without_priority_is_never_drawn_whatever_is_rounded(scale):
     rng = np.random.default_rng(0)
     priority = (scale * rng.random(777) * (rng.random(777) < 0.3)).astype(np.float32)
     shares = jnp.concatenate([jnp.linspace(0.0, 1.0, 4001), jnp.array([1.0 - 2.0**-24])])
-    drawn = filled(priority).find(shares)
+    drawn, chance = find(filled(priority), shares)
     assert (priority[np.asarray(drawn)] > 0.0).all()
     assert (np.diff(np.asarray(drawn)[:-1]) >= 0).all()
+    np.testing.assert_allclose(chance, priority[drawn] / priority.sum(dtype=np.float64), rtol=1e-4)
 
 
 def test_a_sample_has_one_slot_of_every_equal_part_and_follows_from_its_key():
     priorities = filled(np.full(32, 7.0, np.float32))
-    sample = jax.jit(Priorities.sample, static_argnums=2)
     np.testing.assert_array_equal(sample(priorities, KEY, 32), np.arange(32))
     halves = np.asarray(sample(priorities, KEY, 64)) // 16
     np.testing.assert_array_equal(np.bincount(halves), [32, 32])
@@ -83,19 +86,9 @@ def test_slots_are_drawn_in_proportion_to_their_priorities():
     priority = integers(10)
     priorities = filled(priority)
     keys = jax.random.split(KEY, 2000)
-    drawn = jax.vmap(lambda key: priorities.sample(key, 3))(keys)
+    drawn = jax.jit(jax.vmap(lambda key: priorities.sample(key, 3)[0]))(keys)
     share = np.bincount(np.ravel(drawn), minlength=10) / drawn.size
     np.testing.assert_allclose(share, priority / priority.sum(), atol=0.02)
-
-
-@pytest.mark.parametrize("beta", [0.0, 0.4, 1.0])
-def test_weights_undo_the_probabilities_and_none_is_above_one(beta):
-    priority = integers(20)
-    index = np.flatnonzero(priority)[[0, 3, 3, 5]]
-    probability = priority[index] / priority.sum()
-    want = (17 * probability.astype(np.float64)) ** -beta
-    got = filled(priority).weights(jnp.asarray(index), 17, beta)
-    np.testing.assert_allclose(got, want / want.max(), rtol=1e-5)
 
 
 def test_a_sampling_loop_copies_no_tree():
@@ -105,9 +98,8 @@ def test_a_sampling_loop_copies_no_tree():
     def step(tree, inputs):
         key, error = inputs
         priorities = Priorities(tree)
-        index = priorities.sample(key, 8)
-        weight = priorities.weights(index, 5000, 0.4)
-        return priorities.update(index, weight * error).tree, index
+        index, chance = priorities.sample(key, 8)
+        return priorities.update(index, error).tree, (index, chance**-0.4)
 
     def loop(tree, key, error):
         return jax.lax.scan(step, tree, (jax.random.split(key, 4), error))

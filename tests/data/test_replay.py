@@ -1,12 +1,9 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.core.shard import WHOLE
-from jaxmarl_lite.data.replay import Storage, add, cuts, empty, read, slots, uniform_places
+from jaxmarl_lite.data.replay import Storage, add, cuts, empty, read, slots
 
-KEY = jax.random.key(0)
 ENVS, LENGTH, CAPACITY = 3, 4, 12
 
 
@@ -45,25 +42,6 @@ def test_a_sequence_goes_on_over_the_end_of_the_ring():
 def test_rollouts_that_do_not_fill_the_ring_are_refused():
     with pytest.raises(AssertionError, match="rollouts of 4 steps do not fill a ring of 10"):
         add(empty(rollout(0), 10), rollout(0))
-
-
-@pytest.mark.parametrize(("batch", "num_envs"), [(4, 16), (16, 16), (32, 8), (1, 8)])
-def test_every_environment_or_block_of_them_gives_as_many_sequences(batch, num_envs):
-    replay = filled(2)
-    draw = jax.jit(lambda key: uniform_places(replay, key, batch, num_envs, 3, 1, WHOLE))
-    envs, starts = (np.asarray(x) for x in jax.vmap(draw)(jax.random.split(KEY, 2000)))
-    for env in envs[:5]:
-        counts = np.bincount(env, minlength=num_envs).reshape(min(batch, num_envs), -1).sum(1)
-        np.testing.assert_array_equal(counts, batch // min(batch, num_envs))
-    np.testing.assert_allclose(np.bincount(envs.ravel(), minlength=num_envs) * num_envs / envs.size, 1.0, atol=0.2)
-    share = np.bincount(starts.ravel()) / starts.size  # 8 steps are there, so 3 can begin at 0 to 5
-    np.testing.assert_allclose(share, np.full(6, 1 / 6), atol=0.03)
-
-
-def test_sequences_begin_at_multiples_of_the_stride_and_end_within_what_is_there():
-    replay = filled(3)
-    starts = uniform_places(replay, KEY, 300, 3, 5, 4, WHOLE).start
-    assert set(np.asarray(starts).tolist()) == {0, 4}
 
 
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 0.0), ("float16", 1e-3), ("bfloat16", 1e-2)])

@@ -1,9 +1,6 @@
 """What the value family learns from, and towards what."""
 
-import json
-import os
-import subprocess
-import sys
+import functools
 from functools import partial
 
 import jax
@@ -14,21 +11,21 @@ import pytest
 import jaxmarl_lite as jml
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.shard import WHOLE
-from jaxmarl_lite.data.replay import Places
+from jaxmarl_lite.data.places import Places
 from jaxmarl_lite.learners.as_one import AsOne, actions_of
+from jaxmarl_lite.learners.optimiser import as_vector
 from jaxmarl_lite.learners.presets import make_learner, preset
 from jaxmarl_lite.learners.q_nets import q_networks
-from jaxmarl_lite.learners.replicate import replicate
 from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.learners.units import Told, units_of
 from jaxmarl_lite.learners.value_batch import batch_at, judge, targets
+from jaxmarl_lite.learners.value_update import Learnt, Task, _loss
 from jaxmarl_lite.ops.statistics import Moments, Sums
-from jaxmarl_lite.training.loop import run_updates
-from jaxmarl_lite.training.memory import is_surely_small, memory_plan
 
 KEY, GAMMA, LENGTH = jax.random.key(0), 0.9, 8
 TINY = {"num_envs": 8, "rollout_length": LENGTH, "hidden": (16,), "gamma": GAMMA, "normalise_values": False}
 REPLAY = {"capacity": 16, "batch": 8, "warmup": LENGTH, "updates": 2, "target_period": 3}
+ALL = Places(np.arange(8), np.zeros(8, np.int32))  # type: ignore[arg-type]  # the places of all steps
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
@@ -44,14 +41,17 @@ def collected(probe):
     def collect(name, terminates, **changes):
         learner = tiny(name, sequence=LENGTH, **changes)
         env = probe(reward=(1.0, 2.0), bonus=1.0, terminates=terminates, illegal=(2,), num_actions=3)
-        state = learner.init(KEY, env)
-        state = jax.jit(lambda state: learner.phases["collect"](state, env, jnp.zeros(()), WHOLE).state)(state)
-        places = Places(jnp.arange(8), jnp.zeros(8, jnp.int32))
-        memory = q_networks(learner.settings, env.spec).agent.carry(8)
-        batch = batch_at(learner.settings, state.replay, places, memory, LENGTH, env.spec.horizon)
-        return learner, env, state, batch
 
-    return collect
+        @jax.jit
+        def run():
+            first = learner.init(KEY, env)
+            state = learner.phases["collect"](first, env, jnp.zeros(()), WHOLE).state
+            memory = q_networks(learner.settings, env.spec).agent.carry(8)
+            return state, batch_at(learner.settings, state.replay, ALL, memory, LENGTH, env.spec.horizon)
+
+        return learner, env, *run()
+
+    return functools.cache(collect)
 
 
 @pytest.mark.parametrize("terminates", [False, True])
@@ -75,7 +75,7 @@ def naive_targets(learner, env, state, gamma, lam, double):
 
     def values(params):
         obs = jnp.moveaxis(views.obs, -2, 0)  # [O, T, E, A], environments and time may change places
-        _, values = nets.agent.apply(params, (), obs, jnp.zeros(shape[:2], bool))
+        _, values = jax.jit(nets.agent.apply)(params, (), obs, jnp.zeros(shape[:2], bool))
         return np.asarray(jnp.where(jnp.moveaxis(views.legal, -2, 0), values, -1e9))
 
     slow, online = values(state.target_params.agent), values(state.params.agent)
@@ -99,39 +99,75 @@ def test_targets_are_those_of_each_true_successor_by_itself(collected, name, dou
     learner, env, state, batch = collected(name, terminates, double=double, lam=lam)
     state = state._replace(target_params=jax.tree.map(lambda x: 0.5 - x, state.params))
     nets, settings = q_networks(learner.settings, env.spec), learner.settings
-    online, slow = (judge(nets, params.agent, batch) for params in (state.params, state.target_params))
-    units = units_of(settings, state.told, jnp.asarray(GAMMA))
-    best = (online if double else slow).following.best
-    got = targets(settings, nets, state.hyper, {}, units, batch, slow, best)
-    np.testing.assert_allclose(got, naive_targets(learner, env, state, GAMMA, lam, double), rtol=1e-4, atol=1e-5)
+
+    @jax.jit
+    def compute():
+        online, slow = (judge(nets, params.agent, batch) for params in (state.params, state.target_params))
+        units = units_of(settings, state.told, jnp.asarray(GAMMA))
+        best = (online if double else slow).following.best
+        return targets(settings, nets, state.hyper, {}, units, batch, slow, best)
+
+    np.testing.assert_allclose(compute(), naive_targets(learner, env, state, GAMMA, lam, double), rtol=1e-4, atol=1e-5)
 
 
-def test_what_lies_ahead_is_seen_with_the_memory_of_the_steps_before(collected):
-    learner, env, state, batch = collected("iql", False, memory=4)
+@pytest.mark.parametrize("sharing", ["shared", "independent"])
+def test_what_lies_ahead_is_seen_with_the_memory_of_the_steps_before(collected, sharing):
+    learner, env, state, batch = collected("iql", False, memory=4, sharing=sharing)
     nets, params = q_networks(learner.settings, env.spec), state.params.agent
-    following = judge(nets, params, batch).following.values
-    seen, memory = batch.seen, batch.memory
+    following = jax.jit(partial(judge, nets))(params, batch).following.values
+    seen, memory, look = batch.seen, batch.memory, jax.jit(nets.step)
     for t in range(5):  # the fifth step ends an episode
         step = seen._replace(
             obs=seen.obs[:, :, t : t + 1], legal=seen.legal[:, :, t : t + 1], restart=seen.restart[:, t : t + 1]
         )
-        memory, _ = nets.step(params, memory, step)
+        memory, _ = look(params, memory, step)
     assert int(batch.follows[0, 0]) == 4
     ahead = batch.ahead._replace(obs=batch.ahead.obs[:, :, :1], restart=jnp.zeros((8, 1), bool))
-    _, values = nets.step(params, memory, ahead._replace(legal=batch.ahead.legal[:, :, :1]))
+    _, values = look(params, memory, ahead._replace(legal=batch.ahead.legal[:, :, :1]))
     np.testing.assert_allclose(following[:, :, LENGTH - 1], values[:, :, 0], rtol=1e-5, atol=1e-6)
 
 
 def test_burn_in_brings_memory_to_where_the_sequence_begins(collected):
-    learner, env, state, whole = collected("iql", False, memory=4)
+    learner, env, state, whole = collected("iql", False, memory=4, sharing="shared")
     nets, params = q_networks(learner.settings, env.spec), state.params.agent
     settings = tiny("iql", memory=4, burn_in=3, sequence=5).settings
-    places = Places(jnp.arange(8), jnp.zeros(8, jnp.int32))
-    batch = batch_at(settings, state.replay, places, whole.memory, 5, env.spec.horizon)
-    values = judge(nets, params, batch).now.values
-    np.testing.assert_allclose(values, judge(nets, params, whole).now.values[:, :, 3:], rtol=1e-4, atol=1e-6)
-    slope = jax.grad(lambda params: judge(nets, params, batch._replace(seen=batch.seen)).now.values[:, :, 0].sum())
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(slope(params)))
+    batch = jax.jit(lambda: batch_at(settings, state.replay, ALL, whole.memory, 5, env.spec.horizon))()
+    look = jax.jit(lambda params, batch: judge(nets, params, batch).now.values)
+    np.testing.assert_allclose(look(params, batch), look(params, whole)[:, :, 3:], rtol=1e-4, atol=1e-6)
+    slope = jax.jit(jax.grad(lambda params: look(params, batch)[:, :, 0].sum()))(params)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(slope))
+
+
+def test_a_sequence_is_rated_by_the_mean_of_its_errors(collected):
+    learner, env, before, batch = collected("vdn", False, priority=0.5, updates=1)
+    _, state = stepped(learner, env)
+    nets = q_networks(learner.settings, env.spec)
+    values = jax.jit(partial(judge, nets))(state.target_params.agent, batch).now.chosen(batch.choice).sum(-1)
+    error = np.asarray(values) - naive_targets(learner, env, before, GAMMA, 0.0, double=True)[..., 0]
+    want = np.sqrt(np.abs(error).mean(1))
+    tree = np.asarray(state.ratings.priorities.tree)  # of each environment, by slots
+    np.testing.assert_allclose(tree[:, tree.shape[1] // 2], want, rtol=1e-3)
+    np.testing.assert_allclose(state.ratings.greatest, np.maximum(want, 1.0), rtol=1e-3)
+
+
+def test_weights_say_how_much_of_a_loss_is_a_sequences(collected):
+    learner, env, state, batch = collected("vdn", False)
+    flat, restore = as_vector(state.params, False)
+    units, none = units_of(learner.settings, state.told, jnp.asarray(GAMMA)), jnp.zeros(())
+    nets = q_networks(learner.settings, env.spec)
+    task = Task(learner.settings, nets, env.spec.horizon, False, restore, state.hyper, units, none, none, WHOLE)
+    learnt = Learnt(flat, flat, state.opt_state, state.steps, None)
+
+    @jax.jit
+    @jax.vmap
+    def losses(weight):
+        loss, (_, error) = _loss(task, learnt, batch._replace(weight=weight), state.params)
+        return loss, error
+
+    (*each, mixed), errors = losses(jnp.concatenate([jnp.eye(8), jnp.arange(8.0)[None]]))
+    assert len({float(loss) for loss in each}) > 1
+    np.testing.assert_allclose(mixed, np.dot(np.arange(8.0), each), rtol=1e-4)
+    np.testing.assert_allclose(errors, errors[:1] * np.ones((9, 1)), rtol=1e-5)
 
 
 def test_the_units_of_values_are_those_of_a_constant_prediction():
@@ -146,24 +182,32 @@ def test_the_units_of_values_are_those_of_a_constant_prediction():
     assert (standard.centre, standard.deviation) == (0.0, 1.0)
 
 
-def test_target_networks_follow_at_once_or_bit_by_bit(probe):
-    env = probe(reward=(1.0, 2.0), bonus=1.0)
-    for settings, moves in (({"target_period": 3}, False), ({"target_period": 2}, True)):
-        learner = tiny("vdn", **settings)
+def stepped(learner, env):
+    """The state before and after a step."""
+
+    @jax.jit
+    def run():
         first = learner.init(KEY, env)
-        state, _ = jax.jit(learner.step)(first, env, jnp.zeros(()))  # two gradient steps
-        want = state.params if moves else first.params
-        jax.tree.map(np.testing.assert_array_equal, state.target_params, want)
-    learner = tiny("vdn", target_period=1, target_rate=0.25, updates=1)
-    first = learner.init(KEY, env)
-    state, _ = jax.jit(learner.step)(first, env, jnp.zeros(()))
-    mixed = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, first.params, state.params)
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), state.target_params, mixed)
+        return first, learner.step(first, env, jnp.zeros(()))[0]
+
+    return run()
+
+
+def test_target_networks_follow_at_once_or_bit_by_bit(probe):
+    learner, env = tiny("vdn", target_period=4), probe(reward=(1.0, 2.0), bonus=1.0)
+    first, state = stepped(learner, env)  # by two gradient steps
+    jax.tree.map(np.testing.assert_array_equal, state.target_params, first.params)
+    step = jax.jit(lambda state: learner.step(state, env, jnp.zeros(()))[0])
+    for rate in (1.0, 0.25):
+        moved = step(state._replace(hyper={**state.hyper, "target_rate": jnp.asarray(rate)}))
+        mixed = jax.tree.map(lambda a, b, rate=rate: (1.0 - rate) * a + rate * b, first.params, moved.params)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), moved.target_params, mixed)
+        assert int(moved.steps) == 4
 
 
 def test_nothing_is_learnt_before_there_is_enough_to_draw_from(probe):
     env, learner = probe(reward=(1.0, 2.0)), tiny("iql", warmup=16)
-    first = learner.init(KEY, env)
+    first = jax.jit(learner.init)(KEY, env)
     step = jax.jit(learner.step)
     state, metrics = step(first, env, jnp.zeros(()))
     jax.tree.map(np.testing.assert_array_equal, state.params, first.params)
@@ -176,8 +220,7 @@ def test_nothing_is_learnt_before_there_is_enough_to_draw_from(probe):
 def test_inactive_agents_change_nothing_that_is_learnt(probe):
     learner = tiny("vdn", sharing="independent", epsilon_start=0.0, epsilon_end=0.0)
     env = probe(reward=(1.0, 2.0), inactive=(1,))
-    first = learner.init(KEY, env)
-    state, _ = jax.jit(learner.step)(first, env, jnp.zeros(()))
+    first, state = stepped(learner, env)
     for before, after in zip(jax.tree.leaves(first.params.agent), jax.tree.leaves(state.params.agent), strict=True):
         np.testing.assert_array_equal(after[1], before[1])
     assert any(
@@ -214,115 +257,19 @@ def test_continuous_actions_have_no_values_of_their_own():
         make_learner("iql").check(jml.make("mpe/simple_spread", continuous=True).spec)
 
 
-@pytest.fixture(scope="module")
-def blocks(probe):
-    """Programs of two updates of two seeds, as they are lowered and compiled, for small and large rings."""
-    env, texts = probe(reward=(1.0, 2.0)), {}
-    for name, capacity in (("qmix", 16), ("qmix", 16 * 1024), ("pqn", 16)):
-        learner = tiny(name, **({} if name == "pqn" else {"capacity": capacity, "memory": 4, "sequence": 4}))
-        state = jax.eval_shape(replicate(learner, 1).init, KEY, env)
-        block = jax.jit(partial(run_updates, learner, 2, WHOLE, done=0, total=4), donate_argnums=0)
-        lowered = block.lower(state, env)
-        texts[name, capacity] = lowered.as_text(), lowered.compile()
-    return texts
-
-
-def test_learning_sorts_nothing_scatters_nothing_and_never_leaves_the_device(blocks):
-    for lowered, _ in blocks.values():
-        for word in ("stablehlo.sort", "chlo.top_k", "scatter", "custom_call @xla_python", "infeed"):
-            assert word not in lowered
-
-
-def test_a_ring_is_written_in_place(blocks):
-    small, large = (blocks["qmix", 16 * scale][1].memory_analysis() for scale in (1, 1024))
-    grown = large.argument_size_in_bytes - small.argument_size_in_bytes
-    assert grown > 10_000_000
-    assert large.temp_size_in_bytes - small.temp_size_in_bytes < 0.1 * grown
-
-
-def test_the_planner_counts_the_ring():
-    env = jml.make("mpe/simple_spread")
-    learner = make_learner("qmix", capacity=1000)
-    state = jax.eval_shape(lambda: learner.init(KEY, env))
-    plan = memory_plan(learner, env)
-    assert plan["replay"] == sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state.replay))
-    assert plan["total"] > plan["replay"] > 30_000_000
-    huge = make_learner("qmix", capacity=1_000_000)
-    assert is_surely_small(learner, env, 1, 10**11)
-    assert not is_surely_small(huge, env, 1, 10**11)
-
-
-def test_narrow_storage_takes_less_room():
-    env = jml.make("mpe/simple_spread")
-    full, half, byte = (
-        memory_plan(make_learner("qmix", storage=dtype, storage_range=(-3.0, 3.0)), env)["replay"]
-        for dtype in ("float32", "bfloat16", "uint8")
-    )
-    assert byte < half < full
-    assert (full - half) == pytest.approx(2 * (half - byte))
-
-
-PROGRAM = """
-import json, sys
-from functools import partial
-import jax, jax.numpy as jnp
-import jaxmarl_lite as jml
-from jaxmarl_lite.training.loop import run_updates
-from jaxmarl_lite.training.placement import Placement
-jax.config.update("jax_disable_most_optimizations", True)
-env, figures = jml.make("grid/navigation", horizon=6), {}
-for name, settings in json.loads(sys.argv[1]).items():
-    learner = jml.make_learner(name, **{**settings, "hidden": (16,)})
-    many = jml.replicate(learner, 1)
-    for devices in (1, 2):
-        place = Placement.over(devices)
-        state = jax.jit(many.init)(jax.random.key(3), env)
-        axes = many.env_axes(state)
-        block = partial(run_updates, learner, 3, place.shard, done=0, total=3)
-        state, metrics = jax.jit(place.spread(block, (axes, -1), (axes, -1)))(place.lay(state, axes), env)
-        names = ("loss", "value", "grad_norm", "episode_return")
-        figures[name, devices] = [jnp.ravel(metrics[name]).tolist() for name in names]
-print(json.dumps([[figures[name, devices] for devices in (1, 2)] for name in json.loads(sys.argv[1])]))
-"""
-
-
-def test_several_devices_learn_the_same_but_for_rounding():
-    settings = {"qmix": {**TINY, **REPLAY, "batch": 4}, "pqn": {**TINY, "minibatches": 2}}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(settings)],
-        capture_output=True, text=True, check=False,
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    for one, two in json.loads(done.stdout.splitlines()[-1]):
-        for figure, other in zip(one, two, strict=True):
-            np.testing.assert_allclose(other, figure, rtol=1e-3)
-
-
-def test_a_resumed_run_is_bit_for_bit_the_same(tmp_path):
-    learner, env = tiny("qmix"), jml.make("grid/navigation", horizon=5)
-    plan = {"steps": 512, "blocks": 4, "eval_episodes": 8}
-    whole = jml.train(learner, env, KEY, **plan, out=tmp_path / "whole")
-
-    def stop(progress):
-        if progress.block == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        jml.train(learner, env, KEY, **plan, out=tmp_path / "stopped", callbacks=[stop])
-    resumed = jml.resume(tmp_path / "stopped")
-    assert int(resumed.state.replay.filled[0]) == 16
-    bits = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(bits(a), bits(b)), resumed.state, whole.state)
-
-
 def test_sampled_play_explores_as_in_the_end(probe):
     env, learner = probe(reward=(1.0,)), tiny("iql", epsilon_end=1.0)
-    state, policy = learner.init(KEY, env), learner.policy(env.spec)
-    _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 256))
-    values = q_networks(learner.settings, env.spec).step(
-        state.params.agent, (), see_step(learner.settings, None, ts, jnp.ones(256, bool))
-    )[1]
-    act = partial(policy.act, learner.params(state), (), ts, jnp.ones(256, bool), jax.random.split(KEY, 256))
-    assert (act(greedy=True)[0] == values[:, :, 0].argmax(0)).all()
-    assert 90 < int(act(greedy=False)[0].sum()) < 166
+    policy, all_new = learner.policy(env.spec), jnp.ones(256, bool)
+
+    @jax.jit
+    def run():
+        state, keys = learner.init(KEY, env), jax.random.split(KEY, 256)
+        _, ts = jax.vmap(env.reset)(keys)
+        seen = see_step(learner.settings, None, ts, all_new)
+        values = q_networks(learner.settings, env.spec).step(state.params.agent, (), seen)[1]
+        act = partial(policy.act, learner.params(state), (), ts, all_new, keys)
+        return values[:, :, 0], act(greedy=True)[0], act(greedy=False)[0]
+
+    values, greedy, sampled = run()
+    np.testing.assert_array_equal(greedy, values.argmax(0))
+    assert 90 < int(sampled.sum()) < 166

@@ -8,11 +8,12 @@ from jaxmarl_lite.learners.presets import IQL, PRESETS, QMIX, VDN
 from jaxmarl_lite.learners.value_settings import ValueSettings
 
 COUNTS = ["num_envs", "rollout_length", "capacity", "updates", "batch", "sequence", "stride", "target_period"]
+SHARES = ["gamma", "lam", "epsilon_end", "priority", "priority_weights"]
 BAD = [
     *((name, value, "an integer of at least 1") for name in COUNTS for value in (0, 2.0, True, None)),
     *((name, value, "an integer of at least 0") for name in ("memory", "burn_in", "bins") for value in (-1, 1.5)),
     *((name, value, "a finite number above 0") for name in ("lr", "max_grad_norm") for value in (0, math.nan, "x")),
-    *((name, value, "a number from 0 to 1") for name in ("gamma", "lam", "epsilon_end") for value in (-0.1, 1.1)),
+    *((name, value, "a number from 0 to 1") for name in SHARES for value in (-0.1, 1.1)),
     ("mixer", "product", "one of none, sum, monotonic, duplex, transform, alternatives"),
     ("storage", "float64", "one of float32, bfloat16, float16, uint8"),
     ("experience", "none", "one of replay, fresh"),
@@ -40,6 +41,7 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(name, value, allowed)
         ({"storage_range": (1.0, 0.0)}, "storage_range=.* the first must be less than the second"),
         ({"central": True, "mixer": "sum"}, "mixer='sum' is not allowed with central=True"),
         ({"bins": 5, "mixer": "sum"}, "bins=5 is not allowed with memory or a mixer"),
+        ({"experience": "fresh", "priority": 0.6}, "priority=0.6 is not allowed with experience='fresh'"),
         ({"bins": 1}, "bins=1 is not allowed"),
     ],
 )

@@ -1,7 +1,5 @@
 """Value-based presets in worlds whose values and best actions are known: what fails says what is wrong."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +56,7 @@ def test_a_time_limit_is_looked_through_and_an_end_is_not(name, limited, value):
     np.testing.assert_allclose(first_values(learner, env, state), value, rtol=0.05)
 
 
-@pytest.mark.parametrize("name", ["iql", "vdn_dueling", "qmix", "qtran_alt", "pqn"])
+@pytest.mark.parametrize("name", ["iql", "qmix", "qtran_base", "qtran_alt", "qplex", "pqn"])
 def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(name):
     *_, returned = learn(name, make("probe/dying_agent"))
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
@@ -79,7 +77,7 @@ def test_a_sum_of_values_takes_the_safe_table_and_a_monotonic_one_the_better(nam
     np.testing.assert_array_equal(returned, best)
 
 
-@pytest.mark.parametrize("name", ["qtran_base", "qtran_alt", "qplex"])
+@pytest.mark.parametrize("name", ["qtran_base", "qplex"])
 def test_the_best_cell_is_found_though_it_lies_beside_the_worst(name):
     *_, returned = learn(name, make("matrix/non_monotonic", horizon=1), 1500, **{**GAMES, "gamma": 0.0, "lr": 2e-3})
     np.testing.assert_array_equal(returned, 8.0)
@@ -90,21 +88,19 @@ def test_a_cue_is_remembered_by_recurrent_networks(name):
     env = make("memory/cue", num_cues=2, delay=2)
     settings = {"memory": 16, "rollout_length": 6, **({} if name == "pqn" else {"capacity": 48, "sequence": 6})}
     settings |= {} if name == "pqn" else {"stride": 3, "warmup": 6}
-    *_, returned = learn(name, env, 400, **settings)
+    *_, returned = learn(name, env, 200, **settings)
     assert returned.min() > 0.95
 
 
 KIT = {
-    "n_step": {"estimator": "n_step", "n_step": 3, "sequence": 4},
-    "lambda": {"lam": 0.7, "sequence": 4},
-    "bytes": {"storage": "uint8"},
-    "soft": {"target_period": 1, "target_rate": 0.02},
+    "n_step, bytes, rated": {"estimator": "n_step", "sequence": 4, "storage": "uint8", "priority": 0.6, "batch": 16},
+    "lambda, soft": {"lam": 0.7, "sequence": 4, "target_period": 1, "target_rate": 0.02},
 }
 
 
 @pytest.mark.parametrize("settings", KIT.values(), ids=KIT)
 def test_every_option_learns(settings):
-    *_, returned = learn("vdn", make("probe/dying_agent"), **settings)
+    *_, returned = learn("vdn_dueling", make("probe/dying_agent"), **settings)
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
 
 
@@ -113,29 +109,3 @@ def test_a_table_finds_the_way_and_both_defect():
     np.testing.assert_allclose(returned, 8.65, atol=1e-4)
     *_, returned = learn("iql_tabular", make("matrix/prisoners_dilemma", horizon=5), 200, lr=0.2)
     np.testing.assert_allclose(returned, 5.0)
-
-
-@functools.cache
-def random_team(kind):
-    """Return a mixer with random parameters and random values of three agents in four states."""
-    from jaxmarl_lite.nn.mixers import Utilities, mixer_of
-
-    env = make("mpe/simple_spread")
-    mixer = mixer_of(kind, env.spec)
-    values, state = jax.random.normal(KEY, (5, 4, 1, 3)), jax.random.normal(KEY, (env.spec.state_size, 4, 1))
-    return mixer, mixer.init(KEY), Utilities(values, jnp.ones(values.shape, bool), jnp.ones((4, 1, 3), bool), state)
-
-
-@pytest.mark.parametrize("kind", ["sum", "monotonic", "duplex"])
-def test_the_best_joint_action_is_each_agents_best(kind):
-    mixer, params, team = random_team(kind)
-    joint = jnp.stack(jnp.meshgrid(*[jnp.arange(5)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    values = jax.vmap(lambda one: mixer.apply(params, team, jnp.broadcast_to(one, (4, 1, 3))))(joint)
-    np.testing.assert_array_equal(joint[values[:, :, 0, 0].argmax(0)], team.best[:, 0])
-
-
-def test_a_monotonic_value_never_falls_as_an_agents_rises():
-    mixer, params, team = random_team("monotonic")
-    slope = jax.grad(lambda values: mixer.apply(params, team._replace(values=values), team.best).sum())(team.values)
-    assert float(slope.min()) >= 0.0
-    assert float(slope.max()) > 0.0
