@@ -20,8 +20,12 @@ ASKED |= dict.fromkeys(("ia2c", "maa2c", "happo"), "-30 or more")
 # quick and small: more of them.
 SPREAD_STEPS = {"ia2c": "2e7", "maa2c": "2e7", "impala": "2e6", "trpo": "2e6", "matrpo": "2e6", "hatrpo": "1e6"}
 CLIMBING_STEPS = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
+VALUE = ("iql", "vdn", "vdn_dueling", "qmix", "qtran_base", "qtran_alt", "qplex", "central_q", "pqn")
+VALUE_ASKED = {"qmix": "-30 or more", "vdn": "-30 or more", "pqn": "-30 or more", "iql": "-32 or more"}
 # Where networks with memory are held against those without, after fewer steps than the best results take.
 TWINS = ("ippo", "mappo", "ia2c", "maa2c", "coma", "happo")
+# Gradients through time are noisier: many steps on one rollout want to be smaller.
+MEMORY = dict.fromkeys(TWINS, " --memory 32") | dict.fromkeys(("ippo", "mappo", "happo"), " --memory 32 --lr 2e-3")
 
 # name: (arguments of `jaxmarl-lite train`, what is asked of it)
 ROWS = {
@@ -35,7 +39,11 @@ ROWS = {
     **{
         f"{kind}-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4{option}", asked)
         for algo in TWINS
-        for kind, option, asked in (("twin", "", ""), ("memory", " --memory 32", "within 2 of the row above"))
+        for kind, option, asked in (("twin", "", ""), ("memory", MEMORY[algo], "within 2 of the row above"))
+    },
+    **{
+        f"spread-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4", asked)
+        for algo, asked in VALUE_ASKED.items()
     },
     "continuous-ippo": ("ippo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
     "continuous-mappo": ("mappo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
@@ -43,6 +51,10 @@ ROWS = {
     **{
         f"navigation-{algo}": (f"{algo} grid/navigation --steps 1e6 --seeds 4", "17.3 in every episode")
         for algo in ON_POLICY
+    },
+    **{
+        f"navigation-{algo}": (f"{algo} grid/navigation --steps 5e5 --seeds 4", "17.3 in every episode")
+        for algo in (*VALUE, "iql_tabular")
     },
     **{
         f"climbing-{algo}": (
@@ -134,6 +146,9 @@ def main() -> None:
             policies.append(averages(name, summary))
     text = HEADER.format(device=summary["device"], cores=os.cpu_count(), jax=summary["versions"]["jax"])
     text += "\n".join(lines) + "\n"
+    missing = [name for name in ROWS if name not in given.only]
+    if missing:
+        text += f"\nThe script has rows that do not stand here: {', '.join(missing)}.\n"
     if found:
         text += f"\nSeeds that find 275 each on climbing, of all: {', '.join(found)}.\n"
     if policies:
