@@ -8,9 +8,10 @@ import pytest
 from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners import estimate
-from jaxmarl_lite.learners.actor_critic import critic_of, networks, see_step
+from jaxmarl_lite.learners.actor_critic import critic_of, networks
 from jaxmarl_lite.learners.experience import pooled
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.nn.net import owners
 from jaxmarl_lite.ops.statistics import Moments, Sums
 
