@@ -18,7 +18,15 @@ ASKED = {"ippo": "-24.5 or more", "mappo": "-24.5 or more", "coma": "-40 or more
 ASKED |= dict.fromkeys(("ia2c", "maa2c", "happo"), "-30 or more")
 # Second-order steps are slow, and passes over one rollout are several updates: fewer steps. Single gradient steps are
 # quick and small: more of them.
-SPREAD_STEPS = {"ia2c": "2e7", "maa2c": "2e7", "impala": "2e6", "trpo": "2e6", "matrpo": "2e6", "hatrpo": "1e6"}
+SPREAD_STEPS = {
+    "ia2c": "2e7",
+    "maa2c": "2e7",
+    "happo": "1.6e7",
+    "impala": "2e6",
+    "trpo": "2e6",
+    "matrpo": "2e6",
+    "hatrpo": "1e6",
+}
 CLIMBING_STEPS = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
 VALUE = ("iql", "vdn", "vdn_dueling", "qmix", "qtran_base", "qtran_alt", "qplex", "central_q", "pqn")
 VALUE_ASKED = {"qmix": "-30 or more", "vdn": "-30 or more", "pqn": "-30 or more", "iql": "-32 or more"}
@@ -77,7 +85,8 @@ HEADER = """\
 Made by `python scripts/learning_table.py --out benchmarks/learning.md` on {device}, {cores} cores, jax {jax}.
 Shipped defaults. `return_sum` is the undiscounted return of an episode summed over agents, its mean over the greedy
 episodes of the last evaluation; the interval is Student's t over seeds, 95 %; "every episode" is the least and the
-greatest return of any. Time is training alone; steps/s are of all seeds together.
+greatest return of any. Time is training alone; steps/s are of all seeds together, and no benchmark: runs shared the
+cores with other work.
 
 | command | asked | return_sum | interval | per seed | every episode | per agent | steps/s | time |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
