@@ -23,7 +23,7 @@ IA2C = replace(
 MAA2C = replace(IA2C, critic="joint")
 # Counterfactual multi-agent policy gradients: Foerster et al. 2018, arXiv:1705.08926. What is held against the baseline
 # are the lambda-returns that the critic learns from. With estimator="critic" it is the critic's own word, as in eq. 4;
-# its errors outweigh what a single action does in spread: -60 after 4M steps, where these returns give -29.
+# its errors outweigh what a single action does in spread: -60 after 4M steps, where these returns give -32.
 # Advantages keep the scale of rewards, which that of the entropy follows.
 COMA = replace(
     MAA2C, critic="both", baseline="counterfactual", estimator="gae", standardise_advantages=False, entropy=0.5
