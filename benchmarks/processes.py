@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -37,12 +38,17 @@ def run_json(command: Command, threads: str = "all") -> dict:
         return json.loads(text.strip().splitlines()[-1])
 
 
-def in_turns(commands: dict[str, tuple[Command, str]], rounds: int) -> dict[str, dict]:
-    """Run all commands `rounds` times in turn; returns for each its figures, speeds being medians over the rounds."""
+def in_turns(
+    commands: dict[str, tuple[Command, str]], rounds: int, read: Callable[[dict], dict] = lambda figures: figures
+) -> dict[str, dict]:
+    """Run all commands `rounds` times in turn; returns for each its figures, speeds being medians over the rounds.
+
+    `read` makes figures of what a command prints.
+    """
     runs: dict[str, list[dict]] = {name: [] for name in commands}
     for number in range(rounds):
         for name, (command, threads) in commands.items():
-            runs[name].append(run_json(command, threads))
+            runs[name].append(read(run_json(command, threads)))
             print(f"round {number + 1}: {name:30} {runs[name][-1]['env_steps_per_second']:14,.0f}", file=sys.stderr)
     return {name: _median(figures) for name, figures in runs.items()}
 
@@ -60,15 +66,15 @@ def _median(figures: list[dict]) -> dict:
     }
 
 
-def beside_peers(figures: dict[str, dict], **sizes: int) -> list[dict]:
-    """Print how fast each library was at work of these sizes, and return that as rows, with our speed over theirs."""
+def beside_peers(figures: dict[str, dict], **work: object) -> list[dict]:
+    """Print how fast each library was at this work, and return that as rows, with our speed over theirs."""
     ours_at = figures[OURS]["env_steps_per_second"]
-    work = "  ".join(f"{name}={size:<6,}" for name, size in sizes.items())
+    told = "".join(f"{name}={value!s:<8}" for name, value in work.items())
     rows = []
     for name, values in figures.items():
         speed = values["env_steps_per_second"]
-        print(f"{work}{name:22}{speed:12,.0f} env steps/s  ours is x {ours_at / speed:.1f}", flush=True)
-        rows.append({"library": name, **sizes, **values, "ours_is": ours_at / speed})
+        print(f"{told}{name:22}{speed:12,.0f} env steps/s  ours is x {ours_at / speed:.1f}", flush=True)
+        rows.append({"library": name, **work, **values, "ours_is": ours_at / speed})
     return rows
 
 

@@ -55,7 +55,7 @@ ROWS = {
     },
     "continuous-ippo": ("ippo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
     "continuous-mappo": ("mappo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
-    "continuous-coma": ("coma mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
+    "continuous-coma": ("coma mpe/simple_spread --env.continuous --steps 1e7 --seeds 4", "is learnt"),
     **{
         f"navigation-{algo}": (f"{algo} grid/navigation --steps 1e6 --seeds 4", "17.3 in every episode")
         for algo in ON_POLICY

@@ -52,7 +52,8 @@ def measure_training(
     block = partial(run_updates, learner, updates, place.shard, done=0, total=updates)
     block = place.spread(block, in_axes=(axes, COPY), out_axes=(axes, COPY))
     program = watch.compiled(block, state, env, donate=(0,))
-    state, metrics = jax.block_until_ready(program(state, env))
+    for _ in range(1 + learner.settings.idle_updates // updates):
+        state, metrics = jax.block_until_ready(program(state, env))
     speeds = []
     for _ in range(repeats):
         seconds, (state, metrics) = seconds_of(partial(program, state, env))

@@ -38,6 +38,7 @@ def profile(
     many, watch = replicate(learner, seeds), Stopwatch()
     state = Stopwatch().compiled(many.init, key, env)(key, env)
     programs, state = compile_phases(many, env, state, watch)
+    _, state = time_phases(programs, state, env, learner.settings.idle_updates)
     seconds, state = time_phases(programs, state, env, repeats)
     runs, file = record(lambda: step_in_phases(programs, state, env), trace)
     peak = {"product_flops_per_second": product_peak(), "copy_bytes_per_second": copy_bandwidth()}

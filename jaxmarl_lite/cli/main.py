@@ -84,7 +84,7 @@ def train(args: list[str]) -> None:
     plan = vars(given.plan)
     with console.LiveLine() as line:
         result = loop.train(learner, env, key, out=out, overwrite=given.start.overwrite, callbacks=(line,), **plan)
-    _report(result, out)
+    _report(result, out, given.start.json)
 
 
 def resume(args: list[str]) -> None:
@@ -99,7 +99,7 @@ def resume(args: list[str]) -> None:
     offer_cores(given.devices or (plan.get("devices") if isinstance(plan, dict) else None))
     with console.LiveLine() as line:
         result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=(line,))
-    _report(result, given.run)
+    _report(result, given.run, given.json)
 
 
 def evaluate(args: list[str]) -> None:
@@ -175,7 +175,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 }
 
 
-def _report(result: Any, out: Path) -> None:
+def _report(result: Any, out: Path, as_json: bool) -> None:
     from jaxmarl_lite.training.folder import CURVE
     from jaxmarl_lite.view.curve import draw_curve
 
@@ -184,6 +184,9 @@ def _report(result: Any, out: Path) -> None:
         draw_curve(result.rows, out / CURVE, f"{summary['algo']} in {summary['env']}")
     except RunError as error:
         console.say(f"warning: no curve was drawn: {error}")
+    if as_json:
+        console.show_json({**summary, "written_to": str(out)})
+        return
     shown = ("env_steps", "trace_seconds", "compile_seconds", "train_seconds", "env_steps_per_second", "device")
     console.show_table(
         f"{summary['algo']} in {summary['env']}, {summary['seeds']} seed(s)",

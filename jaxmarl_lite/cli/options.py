@@ -32,6 +32,8 @@ class Resume:
     """lengthen the run to this many environment steps for each seed"""
     devices: int | None = None
     """devices that share the environments; left out: as many as before, if there are so many"""
+    json: bool = False
+    """print the run's summary as JSON instead of a table"""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ class Start:
     """folder to write; left out, a new one under runs/"""
     overwrite: bool = False
     """replace the run that the folder holds"""
+    json: bool = False
+    """print the run's summary as JSON instead of a table"""
 
 
 def parse(command: Any, args: list[str], prog: str) -> Any:

@@ -37,6 +37,11 @@ class Settings(Protocol):
         """Into how many like parts the environments can be cut; a number of devices must divide it."""
         ...
 
+    @property
+    def idle_updates(self) -> int:
+        """Calls of `Learner.step` at the start of a run that learn nothing yet."""
+        ...
+
     def build(self, name: str) -> "Learner":
         """Return the learner with these settings."""
         ...

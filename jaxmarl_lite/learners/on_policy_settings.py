@@ -138,6 +138,11 @@ class OnPolicySettings:
         """Parts that each hold as many environments of every minibatch."""
         return self.num_envs // self.minibatches
 
+    @property
+    def idle_updates(self) -> int:
+        """Updates at the start of a run that learn nothing: none."""
+        return 0
+
     def build(self, name: str) -> "Learner":
         """Return the learner with these settings."""
         from jaxmarl_lite.learners.on_policy import on_policy

@@ -30,7 +30,7 @@ COMA = replace(
 )
 # Importance weighted actor-learners, for each agent: Espeholt et al. 2018, arXiv:1802.01561. Passes over a rollout by
 # a policy that has since moved stand for the lag of actors behind learners.
-IMPALA = replace(IA2C, estimator="vtrace", passes=4, entropy=0.05)
+IMPALA = replace(IA2C, estimator="vtrace", passes=2)
 # Trust region policy optimisation for each agent: Schulman et al. 2015, arXiv:1502.05477; and with a critic of the
 # global state, as MARLlib has it: Hu et al. 2023, arXiv:2210.13708.
 TRPO = replace(IPPO, objective="trust_region", max_kl=0.01)

@@ -1,7 +1,7 @@
 """Hyper-parameters of the value family; light to import, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
-from math import gcd
+from math import ceil, gcd
 from typing import TYPE_CHECKING, Literal
 
 from jaxmarl_lite.core.errors import SettingError
@@ -29,7 +29,7 @@ class ValueSettings:
     """steps of each environment that the replay holds; rollout_length must divide it"""
     warmup: int = 25
     """steps taken in each environment before learning from a replay begins"""
-    updates: int = 16
+    gradient_steps: int = 16
     """gradient steps after every rollout, with a replay"""
     batch: int = 128
     """sequences of a gradient step, with a replay; a multiple of num_envs, or a divisor of it"""
@@ -138,10 +138,14 @@ class ValueSettings:
         if self.bins and (self.memory or self.is_joint):
             raise SettingError(f"bins={self.bins} is not allowed with memory or a mixer: a table has neither.")
         _require_range(self.storage_range)
-        _require_divisor("minibatches", self.minibatches, "num_envs", self.num_envs)
         if self.experience == "replay":
             self._check_replay()
-        elif self.priority:
+        else:
+            self._check_fresh()
+
+    def _check_fresh(self) -> None:
+        _require_divisor("minibatches", self.minibatches, "num_envs", self.num_envs)
+        if self.priority:
             raise SettingError(f"priority={self.priority} is not allowed with experience='fresh': nothing is drawn.")
 
     def _check_replay(self) -> None:
@@ -190,6 +194,11 @@ class ValueSettings:
     def equal_parts(self) -> int:
         """Parts that each give as many sequences to every gradient step."""
         return gcd(self.num_envs, self.batch) if self.experience == "replay" else self.num_envs // self.minibatches
+
+    @property
+    def idle_updates(self) -> int:
+        """Updates at the start of a run that only fill the replay."""
+        return ceil(self.warmup / self.rollout_length) - 1 if self.experience == "replay" else 0
 
     def build(self, name: str) -> "Learner":
         """Return the learner with these settings."""

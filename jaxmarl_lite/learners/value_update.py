@@ -81,7 +81,7 @@ def update(
 
 
 def _learn_from_replay(task: Task, learnt: Learnt, collected: Collected, key: Key) -> tuple[Learnt, dict[str, Array]]:
-    """Take `updates` steps, each on a batch of its own, if there is enough to draw from."""
+    """Take `gradient_steps` steps, each on a batch of its own, if there is enough to draw from."""
     settings, state = task.settings, collected.state
     replay = state.replay
     assert replay is not None
@@ -102,7 +102,7 @@ def _learn_from_replay(task: Task, learnt: Learnt, collected: Collected, key: Ke
                 learnt = learnt._replace(ratings=rated)
             return _follow(task, learnt), metrics
 
-        stepped, metrics = jax.lax.scan(step, learnt, jax.random.split(key, settings.updates))
+        stepped, metrics = jax.lax.scan(step, learnt, jax.random.split(key, settings.gradient_steps))
         return stepped, jax.tree.map(lambda x: x.mean(0), metrics)
 
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(learn)[1])

@@ -1,5 +1,7 @@
 """Recurrent networks."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen
@@ -33,17 +35,22 @@ class Recurrent(linen.Module):
         With `every` it is the memory after each step, [E, T, A, units], instead of that after the last one.
         """
         size, num_envs, length, num_agents = x.shape
+        # Time before environments: what a step of the loop takes and leaves is then a copy of long runs.
+        columns = jnp.swapaxes(x, 1, 2).reshape(size, -1)
         # All that does not depend on the memory at once: large products are many times as fast as small ones.
-        encoded = self.hidden(x.reshape(size, -1))
-        gates = Dense(3 * self.units, 1.0, self.hidden.start)(encoded)
-        gates = gates.reshape(-1, num_envs, length, num_agents).transpose(2, 0, 1, 3)
+        encoded = self.hidden(columns)
+        gates = Dense(3 * self.units, 1.0, self.hidden.start)(encoded).reshape(3, self.units, length, -1)
+        # Three arrays: XLA's CPU compiler does not vectorise a loop that reads several slices of one that is sliced by
+        # time, and a step takes more than twice as long.
+        gates = [jnp.swapaxes(gate, 0, 1) for gate in gates]
         kernel = self.param("memory", orthogonal(1.0), (self.units, 3 * self.units))
         keep = jnp.broadcast_to(~restart.T[:, :, None], (length, num_envs, num_agents)).reshape(length, -1)
 
+        # Worked out again for the gradient: keeping all of it takes as long, and in large batches twice as long.
+        @functools.partial(jax.checkpoint, prevent_cse=False)
         def step(memory, inputs):
-            gates, keep = inputs
+            (reset, update, new), keep = inputs
             memory = jnp.where(keep, memory, 0.0)
-            reset, update, new = jnp.split(gates, 3)
             from_reset, from_update, from_new = jnp.split(kernel.T @ memory, 3)
             rate = jax.nn.sigmoid(update + from_update)
             candidate = jnp.tanh(new + jax.nn.sigmoid(reset + from_reset) * from_new)
@@ -51,11 +58,10 @@ class Recurrent(linen.Module):
             return memory, memory
 
         memory = jnp.moveaxis(carry, -1, 0).reshape(self.units, -1)
-        memory, states = jax.lax.scan(step, memory, (gates.reshape(length, 3 * self.units, -1), keep))
-        states = states.reshape(length, self.units, num_envs, num_agents).transpose(1, 2, 0, 3)
-        columns = jnp.concatenate([encoded, states.reshape(self.units, -1)])
-        y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(columns)
-        carry = jnp.moveaxis(memory.reshape(self.units, num_envs, num_agents), 0, -1)
+        memory, states = jax.lax.scan(step, memory, (gates, keep))
+        behind = jnp.concatenate([encoded, jnp.swapaxes(states, 0, 1).reshape(self.units, -1)])
+        y = Dense(self.outputs, self.output_scale, self.hidden.start, name="output")(behind)
+        y = jnp.swapaxes(y.reshape(-1, length, num_envs, num_agents), 1, 2)
         if every:
-            carry = jnp.moveaxis(states, 0, -1)
-        return carry, y.reshape(-1, *x.shape[1:])
+            return states.reshape(length, self.units, num_envs, num_agents).transpose(2, 0, 3, 1), y
+        return jnp.moveaxis(memory.reshape(self.units, num_envs, num_agents), 0, -1), y

@@ -161,7 +161,9 @@ def _run(
         timing = {"block": block, "train_seconds": time.perf_counter() - begin}
         metrics = jax.device_get(metrics)
         _require_finite(metrics, block, folder)
+        begin = time.perf_counter()
         tested = summarise(jax.device_get(test(learner.params(state), env, jax.random.fold_in(evaluating, block))))
+        timing["eval_seconds"] = time.perf_counter() - begin
         _require_finite({"eval_return_sum": tested["return_sum_per_seed"]}, block, folder)
         new = _rows(block, block * steps_per_block, metrics, tested)
         if folder:
@@ -183,6 +185,7 @@ def _run(
         "trace_seconds": watch.trace_seconds,
         "compile_seconds": watch.compile_seconds,
         "train_seconds": seconds,
+        "eval_seconds": math.fsum(row.get("eval_seconds", 0.0) for row in timings),
         "env_steps_per_second": len(timings) * steps_per_block * plan.seeds / seconds,
         **machine(),
         "eval": tested,

@@ -23,6 +23,7 @@ TURNS, SIZE = 6, 16
 class ToySettings:
     num_envs: int = 4
     equal_parts: int = 1
+    idle_updates: int = 0
 
     @property
     def steps_per_update(self):
@@ -60,6 +61,16 @@ def test_training_is_measured_whatever_the_phases_are_called(toy, probe):
     assert list(figures["phases"]) == ["gather", "learn"]
     assert sum(part["share"] for part in figures["phases"].values()) == pytest.approx(1.0)
     assert figures["is_finite"] is False
+
+
+def test_what_is_timed_comes_after_the_updates_that_learn_nothing(toy, probe):
+    idle = 7
+
+    def learn(state, *_):
+        return {**state, "n": state["n"] + 1}, {"loss": jnp.where(state["n"] < idle, jnp.nan, 1.0)}
+
+    late = toy._replace(settings=ToySettings(idle_updates=idle), phases={**toy.phases, "learn": learn})
+    assert measure_training(late, probe(), jax.random.key(0), updates=3, repeats=1)["is_finite"] is True
 
 
 def test_updates_left_out_make_enough_steps(toy, probe):

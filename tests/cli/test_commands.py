@@ -40,7 +40,7 @@ def test_a_summary_holds_the_result_and_what_it_was_measured_on(finished_run):
     summary = json.loads((finished_run / "summary.json").read_text())
     assert (summary["algo"], summary["env"], summary["seeds"]) == ("ippo", "grid/navigation", 2)
     assert summary["env_steps"] == 160
-    for name in ("compile_seconds", "train_seconds", "env_steps_per_second"):
+    for name in ("compile_seconds", "train_seconds", "eval_seconds", "env_steps_per_second"):
         assert summary[name] > 0
     assert summary["device"].startswith(jax.devices()[0].platform)
     assert summary["versions"]["jax"] == jax.__version__
@@ -62,11 +62,12 @@ def test_eval_prints_a_table(cli, finished_run):
 
 
 def test_a_value_based_run_is_trained_and_evaluated(cli, tmp_path):
-    sizes = "--num-envs 8 --rollout-length 5 --capacity 20 --batch 8 --warmup 5 --updates 1 --hidden 8 --priority 0.6"
-    plan = "--steps 80 --blocks 2 --eval-episodes 4 --devices 1"
-    answer = cli("train", "qmix", "grid/navigation", *sizes.split(), *plan.split(), "--out", tmp_path / "run")
+    sizes = "--num-envs 8 --rollout-length 5 --capacity 20 --batch 8 --warmup 5 --gradient-steps 1 --hidden 8"
+    plan = "--priority 0.6 --steps 80 --blocks 2 --eval-episodes 4 --devices 1"
+    answer = cli("train", "qmix", "grid/navigation", *sizes.split(), *plan.split(), "--out", tmp_path / "run", "--json")
     assert answer.status == 0
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert json.loads(answer.out) == {**summary, "written_to": str(tmp_path / "run")}
     assert (summary["algo"], summary["env_steps"]) == ("qmix", 80)
     played = cli("eval", tmp_path / "run", "--episodes", 4, "--json")
     assert json.loads(played.out)["episodes"] == 4

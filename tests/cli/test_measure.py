@@ -1,5 +1,6 @@
 """What `bench` and `profile` print and leave; never how fast."""
 
+import dataclasses
 import gzip
 import json
 import math
@@ -8,6 +9,7 @@ import jax
 import pytest
 from PIL import Image
 
+from jaxmarl_lite.cli import options
 from jaxmarl_lite.view import canvas
 
 WORDS = ["ippo", "grid/navigation", "--num-envs", "8", "--rollout-length", "5", "--minibatches", "2", "--hidden", "16"]
@@ -167,6 +169,14 @@ def test_every_setting_is_an_option_of_measuring(cli, words):
     answer = cli(*words, "mappo", "grid/navigation", "--help")
     for option in ("--num-envs", "--rollout-length", "--critic", "--env.horizon", "--seeds", "--repeats", "--json"):
         assert option in answer.out
+
+
+@pytest.mark.parametrize("algo", ["ippo", "qmix"])
+@pytest.mark.parametrize("make_command", [options.train_command, options.bench_train_command, options.profile_command])
+def test_no_setting_is_hidden_by_an_option_of_its_command(make_command, algo):
+    parts = [part.default for part in dataclasses.fields(make_command(algo, "matrix/chicken"))]
+    flat = [field.name for part in parts if dataclasses.is_dataclass(part) for field in dataclasses.fields(part)]
+    assert len(flat) == len(set(flat))
 
 
 def test_bench_help_names_both(cli):

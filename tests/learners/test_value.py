@@ -24,7 +24,7 @@ from jaxmarl_lite.ops.statistics import Moments, Sums
 
 KEY, GAMMA, LENGTH = jax.random.key(0), 0.9, 8
 TINY = {"num_envs": 8, "rollout_length": LENGTH, "hidden": (16,), "gamma": GAMMA, "normalise_values": False}
-REPLAY = {"capacity": 16, "batch": 8, "warmup": LENGTH, "updates": 2, "target_period": 3}
+REPLAY = {"capacity": 16, "batch": 8, "warmup": LENGTH, "gradient_steps": 2, "target_period": 3}
 ALL = Places(np.arange(8), np.zeros(8, np.int32))  # type: ignore[arg-type]  # the places of all steps
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -139,7 +139,7 @@ def test_burn_in_brings_memory_to_where_the_sequence_begins(collected):
 
 
 def test_a_sequence_is_rated_by_the_mean_of_its_errors(collected):
-    learner, env, before, batch = collected("vdn", False, priority=0.5, updates=1)
+    learner, env, before, batch = collected("vdn", False, priority=0.5, gradient_steps=1)
     _, state = stepped(learner, env)
     nets = q_networks(learner.settings, env.spec)
     values = jax.jit(partial(judge, nets))(state.target_params.agent, batch).now.chosen(batch.choice).sum(-1)

@@ -7,7 +7,7 @@ from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.learners.presets import IQL, PRESETS, QMIX, VDN
 from jaxmarl_lite.learners.value_settings import ValueSettings
 
-COUNTS = ["num_envs", "rollout_length", "capacity", "updates", "batch", "sequence", "stride", "target_period"]
+COUNTS = ["num_envs", "rollout_length", "capacity", "gradient_steps", "batch", "sequence", "stride", "target_period"]
 SHARES = ["gamma", "lam", "epsilon_end", "priority", "priority_weights"]
 BAD = [
     *((name, value, "an integer of at least 1") for name in COUNTS for value in (0, 2.0, True, None)),
@@ -37,7 +37,7 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(name, value, allowed)
         ({"warmup": 505}, "warmup=505 is not allowed: the replay holds capacity=500 steps"),
         ({"sequence": 20, "burn_in": 10}, "warmup=25 is not allowed: a sequence is burn_in .* = 30 steps long"),
         ({"estimator": "n_step", "n_step": 3}, "n_step=3 is not allowed: a sequence has sequence=1 steps"),
-        ({"minibatches": 7}, "minibatches=7 is not allowed: it must divide num_envs=128"),
+        ({"experience": "fresh", "minibatches": 7}, "minibatches=7 is not allowed: it must divide num_envs=128"),
         ({"storage_range": (1.0, 0.0)}, "storage_range=.* the first must be less than the second"),
         ({"central": True, "mixer": "sum"}, "mixer='sum' is not allowed with central=True"),
         ({"bins": 5, "mixer": "sum"}, "bins=5 is not allowed with memory or a mixer"),
@@ -61,3 +61,10 @@ def test_iql_vdn_and_qmix_differ_in_the_mixer_alone():
 @pytest.mark.parametrize(("num_envs", "batch", "parts"), [(8, 32, 8), (128, 32, 32), (16, 16, 16)])
 def test_devices_share_environments_and_batches_alike(num_envs, batch, parts):
     assert ValueSettings(num_envs=num_envs, batch=batch, minibatches=1).equal_parts == parts
+
+
+@pytest.mark.parametrize(("warmup", "rollout_length", "idle"), [(25, 5, 4), (26, 5, 5), (1, 5, 0)])
+def test_a_replay_is_filled_before_anything_is_learnt(warmup, rollout_length, idle):
+    settings = ValueSettings(warmup=warmup, rollout_length=rollout_length)
+    assert settings.idle_updates == idle
+    assert replace(settings, experience="fresh").idle_updates == 0
