@@ -14,6 +14,7 @@ VARIANTS = {
     "ippo": ("", "--sharing independent", "--memory 32"),
     "mappo": ("", "--sharing independent", "--memory 32"),
     **dict.fromkeys(("ia2c", "maa2c", "coma", "impala", "trpo", "matrpo", "happo", "hatrpo"), ("",)),
+    **dict.fromkeys(("iql", "vdn", "qmix", "qplex", "qtran_base", "qtran_alt", "central_q", "pqn"), ("",)),
 }
 
 

@@ -38,6 +38,15 @@ CASES = {
 }
 
 
+# The same with hundreds of environments, as many of which share a gradient step as make up for it: of each step taken as
+# much is learnt, from a replay of as many steps.
+WIDE = {
+    "qmix_rnn": (*CASES["qmix_rnn"], "--num-envs", 256, "--batch", 1024, "--capacity", 20 * 26, "--warmup", 2 * 26),
+    "vdn_ff": (*CASES["vdn_ff"], "--num-envs", 512, "--batch", 512, "--capacity", 192, "--warmup", 32),
+    "pqn_vdn_ff": (*CASES["pqn_vdn_ff"], "--num-envs", 1024),
+}
+
+
 def with_evaluation(summary: dict) -> dict:
     """Return a run's figures with the speed of training and evaluation together, as a peer's are."""
     if "eval_seconds" not in summary:
@@ -58,8 +67,9 @@ def main() -> None:
     rows = []
     for script in given.only:
         with tempfile.TemporaryDirectory() as folder:
-            words = (*CASES[script], *EVALUATED, "--steps", given.env_steps, "--out", folder, "--overwrite")
-            commands = {OURS: (ours("train", *words), "all")}
+            plan = (*EVALUATED, "--steps", given.env_steps, "--out", folder, "--overwrite")
+            commands = {OURS: (ours("train", *CASES[script], *plan), "all")}
+            commands[f"{OURS}, more environments"] = (ours("train", *WIDE[script], *plan), "all")
             if given.jaxmarl is not None:
                 sizes = ("--env-steps", given.env_steps, "--repeats", 1, "--checkout", given.jaxmarl)
                 there = peer("train", "jaxmarl", "--script", script, *sizes)

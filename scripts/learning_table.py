@@ -71,6 +71,7 @@ ROWS = {
         )
         for algo in ON_POLICY
     },
+    "prisoners_dilemma-iql_tabular": ("iql_tabular matrix/prisoners_dilemma --steps 3e5 --seeds 8", "50: both defect"),
     "prisoners_dilemma": ("ippo matrix/prisoners_dilemma --steps 3e5 --seeds 8", "50: both defect"),
     "penalty": ("ippo matrix/penalty --env.k 0 --steps 3e5 --seeds 8", "500"),
     "matching_pennies": ("ippo matrix/matching_pennies --steps 3e5 --seeds 8", "0; finite"),

@@ -47,6 +47,17 @@ def sum_over_parts(compute: Callable[[Array], Tree], chosen: Array, rows_per_env
     return jax.lax.scan(add, nothing, chosen.reshape(parts, -1))[0]
 
 
+def map_parts(compute: Callable[[Tree], Array], tree: Tree, rows_per_env: int) -> Array:
+    """Return `compute(tree)`, leaves [n, ...] -> [n, ...], worked out in parts as large as go at full speed."""
+    num_envs = jax.tree.leaves(tree)[0].shape[0]
+    parts = _parts(num_envs, rows_per_env) if jax.default_backend() == "cpu" else 1
+    if parts == 1:
+        return compute(tree)
+    cut = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), tree)
+    made = jax.lax.map(compute, cut)
+    return made.reshape(num_envs, *made.shape[2:])
+
+
 def _parts(num_envs: int, rows_per_env: int) -> int:
     """Return the least divisor of `num_envs` that makes parts of at most _CACHED_ROWS rows, or of one environment."""
     least = math.ceil(num_envs * rows_per_env / _CACHED_ROWS)

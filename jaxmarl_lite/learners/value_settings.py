@@ -105,7 +105,7 @@ class ValueSettings:
     bins: int = 0
     """keep a table in the place of the agents' network, in which each number seen is told apart by so many values from
     0 to 1, and learn by the mean error of what was visited, times lr; 0: no table"""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = (128, 128)
     """sizes of the hidden layers of the agents' network"""
     memory: int = 0
     """gated recurrent units behind them; 0: none"""

@@ -12,7 +12,7 @@ from jaxmarl_lite.core.env import Array, Env, Key, Tree
 from jaxmarl_lite.core.shard import Shard
 from jaxmarl_lite.data.places import Places, Ratings, draw
 from jaxmarl_lite.learners.hyper import Hyper
-from jaxmarl_lite.learners.minibatches import shuffled, sum_over_parts
+from jaxmarl_lite.learners.minibatches import map_parts, shuffled, sum_over_parts
 from jaxmarl_lite.learners.optimiser import adam, as_vector
 from jaxmarl_lite.learners.q_nets import QNets, ValueParams, learns_apart, q_networks
 from jaxmarl_lite.learners.units import Units, units_of
@@ -117,10 +117,14 @@ def _learn_from_rollout(task: Task, learnt: Learnt, collected: Collected, key: K
     places = Places(jnp.arange(num_envs), jnp.zeros(num_envs, jnp.int32))
     batch = batch_at(settings, replay, places, collected.memory, settings.rollout_length, task.horizon)
     params = task.restore(learnt.flat)
-    judged = judge(task.nets, params.agent, batch)
-    best = judged.following.best
-    target = targets(settings, task.nets, task.hyper, params.mixer, task.units, batch, judged, best)
-    batch = batch._replace(target=target)
+
+    def target(part: Batch) -> Array:
+        judged = judge(task.nets, params.agent, part)
+        best = judged.following.best
+        return targets(settings, task.nets, task.hyper, params.mixer, task.units, part, judged, best)
+
+    rows = settings.rollout_length * batch.choice.shape[-1]
+    batch = batch._replace(target=map_parts(target, batch, rows))
     keys = jax.random.split(key, settings.epochs)
     order = jnp.concatenate([shuffled(key, num_envs, settings.minibatches, task.shard) for key in keys])
 

@@ -1,6 +1,8 @@
 import jax
 import jax.numpy as jnp
+import pytest
 
+from jaxmarl_lite.training import compilation
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 
 
@@ -13,6 +15,15 @@ def test_the_stopwatch_adds_up_tracing_and_compiling_apart():
     watch.compiled(lambda x: x + 2.0, jnp.ones(3))
     assert watch.trace_seconds > first[0]
     assert watch.compile_seconds > first[1]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="of XLA's CPU compiler")
+@pytest.mark.parametrize(("devices", "told"), [(1, False), (2, True)])
+def test_cores_that_are_devices_do_not_share_each_others_loops(monkeypatch, devices, told):
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    assert bool(compilation._compiler_options()) is told
+    text = Stopwatch().compiled(jnp.sin, jnp.ones((1000, 1000))).as_text()
+    assert not told or "outer_dimension_partitions" not in text
 
 
 def test_what_is_donated_is_gone_and_the_rest_stays():
