@@ -38,8 +38,8 @@ CASES = {
 }
 
 
-# The same with hundreds of environments, as many of which share a gradient step as make up for it: of each step taken as
-# much is learnt, from a replay of as many steps.
+# The same with hundreds of environments and gradient steps on as many more sequences, so that each step is learnt from
+# as often.
 WIDE = {
     "qmix_rnn": (*CASES["qmix_rnn"], "--num-envs", 256, "--batch", 1024, "--capacity", 20 * 26, "--warmup", 2 * 26),
     "vdn_ff": (*CASES["vdn_ff"], "--num-envs", 512, "--batch", 512, "--capacity", 192, "--warmup", 32),
