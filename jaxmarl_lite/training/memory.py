@@ -78,10 +78,13 @@ def memory_plan(learner: Learner, env: Env, *, seeds: int = 1, eval_episodes: in
     if seeds > 1:  # one of them at a time has a copy of its own (learners/replicate.py)
         plan["replay"] += plan["replay"] // seeds
     kept = sum(plan.values())
-    copies, peaks = kept - _bytes(state), []
-    for part, size, peak in _phases(many, env, state):
+    at_once, working = many, state
+    if jax.default_backend() == "cpu":  # where seeds learn one after another, and the states of the others only wait
+        at_once, working = learner, _of_one_seed(state)
+    waiting, peaks = kept - _bytes(working), []
+    for part, size, peak in _phases(at_once, env, working):
         plan[part] = max(plan.get(part, 0), size)
-        peaks.append(copies + peak)
+        peaks.append(waiting + peak)
     plan["evaluation"] = _evaluation(many, env, state, seeds, eval_episodes // devices) if eval_episodes else 0
     return {**plan, "total": max(*peaks, kept + plan["evaluation"])}
 
@@ -130,6 +133,10 @@ def _on_one_device(learner: Learner, state: Tree, devices: int) -> Tree:
         return jax.ShapeDtypeStruct(tuple(shape), leaf.dtype)
 
     return jax.tree.map(cut, state, learner.env_axes(state))
+
+
+def _of_one_seed(state: Tree) -> Tree:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), state)
 
 
 def _state_parts(state: Tree) -> MemoryPlan:
