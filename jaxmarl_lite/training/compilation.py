@@ -39,7 +39,7 @@ class Stopwatch:
         return program
 
 
-def _compiler_options() -> dict[str, str]:
+def _compiler_options() -> dict[str, Any]:
     """Return what the compiler is told beside the program.
 
     On a CPU XLA shares out large loops among all threads; where every core is a device of its own, all threads are
