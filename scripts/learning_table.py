@@ -87,7 +87,7 @@ Made by `python scripts/learning_table.py --out benchmarks/learning.md` on {devi
 Shipped defaults. `return_sum` is the undiscounted return of an episode summed over agents, its mean over the greedy
 episodes of the last evaluation; the interval is Student's t over seeds, 95 %; "every episode" is the least and the
 greatest return of any. Time is training alone; steps/s are of all seeds together, and no benchmark: runs shared the
-cores with other work. Each ran on one device (`--devices 1`).
+cores with other work, and some were halted for minutes. Each ran on one device (`--devices 1`).
 
 | command | asked | return_sum | interval | per seed | every episode | per agent | steps/s | time |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
