@@ -139,7 +139,9 @@ def test_a_cue_is_remembered_by_recurrent_networks_alone(name):
     # A trust region's steps are dear, each of some ten gradients, and so are passes: a shorter way to remember will do.
     is_dear = PRESETS[name].objective == "trust_region" or PRESETS[name].passes > 1
     env = make("memory/cue", num_cues=2, delay=2) if is_dear else make("memory/cue", num_cues=3, delay=3)
-    settings = {"num_envs": 64, "rollout_length": 6 if is_dear else 12, "gamma": 0.95, "entropy": 0.01}
+    # Single gradient steps at so high a rate settle on one cue too few in one start of four with less than they ship.
+    entropy = PRESETS[name].entropy if PRESETS[name].objective == "gradient" else 0.01
+    settings = {"num_envs": 64, "rollout_length": 6 if is_dear else 12, "gamma": 0.95, "entropy": entropy}
     learner, state = learn(name, env, updates=TO_REMEMBER.get(name, 300), memory=16, **settings)
     assert returns(learner, env, state).min() > 0.9
     if name == "ippo":

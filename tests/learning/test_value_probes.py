@@ -15,7 +15,7 @@ from jaxmarl_lite.training.evaluate import evaluate
 KEY, GAMMA = jax.random.key(0), 0.9
 ENDLESS = 1.0 / (1.0 - GAMMA)
 TINY = {"num_envs": 32, "rollout_length": 8, "hidden": (16,), "gamma": GAMMA, "lr": 1e-2, "epsilon_end": 0.1}
-REPLAY = {"capacity": 64, "batch": 32, "warmup": 8, "updates": 4, "target_period": 50}
+REPLAY = {"capacity": 64, "batch": 32, "warmup": 8, "gradient_steps": 4, "target_period": 50}
 FRESH = {"minibatches": 2}
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
