@@ -206,9 +206,14 @@ def train_jaxmarl(script: str, num_envs: int, steps: int, repeats: int, checkout
     else:
         train, total = q_learning_of_jaxmarl(script, steps, checkout)
     program, seconds = compiled(train, jax.random.PRNGKey(0))
-    returns = np.asarray(program(jax.random.PRNGKey(0))[0])
+    made: list[Any] = []
+
+    def run(repeat: int) -> None:
+        made[:] = jax.block_until_ready(program(jax.random.PRNGKey(repeat)))
+
+    speed = median_speed(run, total, repeats)
+    returns = np.asarray(made[0])
     assert np.isfinite(returns).all()
-    speed = median_speed(lambda repeat: jax.block_until_ready(program(jax.random.PRNGKey(repeat))), total, repeats)
     return {**speed, "compile_seconds": seconds, "last_return": float(returns.reshape(-1)[-1])}
 
 
