@@ -49,6 +49,7 @@ ROWS = {
         for algo in TWINS
         for kind, option, asked in (("twin", "", ""), ("memory", MEMORY[algo], "within 2 of the row above"))
     },
+    "memory-impala": ("impala mpe/simple_spread --steps 2e6 --seeds 4 --memory 32", "within 2 of impala above"),
     **{
         f"spread-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4", asked)
         for algo, asked in VALUE_ASKED.items()
