@@ -9,7 +9,7 @@ import pytest
 from jaxmarl_lite.core.shard import WHOLE, Shard
 from jaxmarl_lite.environments.registry import make
 from jaxmarl_lite.learners import minibatches
-from jaxmarl_lite.learners.minibatches import shuffled, sum_over_parts
+from jaxmarl_lite.learners.minibatches import map_parts, shuffled, sum_over_parts
 from jaxmarl_lite.learners.presets import make_learner
 
 KEY = jax.random.key(0)
@@ -96,6 +96,21 @@ def test_the_sum_over_parts_is_that_of_the_whole(monkeypatch, cached, size):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, want)
     assert got["nested"][1].dtype == want["nested"][1].dtype
     assert sizes == {(size,), (12,)}  # (12,) is our own call
+
+
+@pytest.mark.parametrize(("cached", "size"), [(10**6, 12), (119, 6), (39, 3), (1, 1)])
+def test_what_is_worked_out_in_parts_is_in_the_order_of_the_whole(monkeypatch, cached, size):
+    monkeypatch.setattr(minibatches, "_CACHED_ROWS", cached)
+    tree = {"x": jax.random.normal(KEY, (12, 5)), "n": jnp.arange(12), "none": None}
+    sizes = set()
+
+    def compute(part):
+        sizes.add(len(part["n"]))
+        return part["x"] * part["n"][:, None]
+
+    got = jax.jit(lambda tree: map_parts(compute, tree, 10))(tree)
+    np.testing.assert_allclose(got, tree["x"] * tree["n"][:, None], rtol=1e-6)
+    assert sizes == {size}
 
 
 @pytest.mark.parametrize("num_envs", [1, 2, 7, 12, 64, 360])
