@@ -50,6 +50,11 @@ ROWS = {
         for kind, option, asked in (("twin", "", ""), ("memory", MEMORY[algo], "within 2 of the row above"))
     },
     "memory-impala": ("impala mpe/simple_spread --steps 2e6 --seeds 4 --memory 32", "within 2 of impala above"),
+    **{f"twin-{algo}": (f"{algo} mpe/simple_spread --steps 1e6 --seeds 4", "") for algo in ("trpo", "matrpo")},
+    **{
+        f"memory-{algo}": (f"{algo} mpe/simple_spread --steps 1e6 --seeds 4 --memory 32", f"within 2 of {algo} above")
+        for algo in ("trpo", "matrpo", "hatrpo")
+    },
     **{
         f"spread-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4", asked)
         for algo, asked in VALUE_ASKED.items()
