@@ -39,30 +39,13 @@ class QNets(NamedTuple):
     def step(self, params: Tree, memory: Tree, seen: Seen) -> tuple[Tree, Array]:
         """Return the agents' memory after what is seen, and the values of all actions [N, E, T, A]."""
         memory, outputs = self.agent.apply(params, memory, jnp.swapaxes(seen.obs, 0, 1), seen.restart)
-        return memory, self._values(outputs, seen)
+        return memory, self.utilities(outputs, seen).values
 
-    def unroll(
-        self, params: Tree, memory: Tree, seen: Seen, ahead: Seen, follows: Array
-    ) -> tuple[Utilities, Utilities]:
-        """Return the values of actions in a sequence [E, T] and in what comes behind some of its steps [E, P].
-
-        `ahead` [E, P] is seen behind the steps numbered `follows`, int32 [E, P], and not remembered.
-        """
-        memories, outputs = self.agent.unroll(params, memory, jnp.swapaxes(seen.obs, 0, 1), seen.restart)
-        index = follows[..., None, None]
-        then = jax.tree.map(lambda x: _rows(jnp.take_along_axis(x, index, axis=1)), jax.lax.stop_gradient(memories))
-        obs = jnp.swapaxes(ahead.obs, 0, 1)
-        rows = obs.reshape(len(obs), -1, 1, obs.shape[-1])
-        _, of_ahead = self.agent.apply(params, then, rows, jnp.zeros(rows.shape[1:3], bool))
-        of_ahead = of_ahead.reshape(-1, *obs.shape[1:])
-        return self._utilities(outputs, seen), self._utilities(of_ahead, ahead)
-
-    def _utilities(self, outputs: Array, seen: Seen) -> Utilities:
+    def utilities(self, outputs: Array, seen: Seen) -> Utilities:
+        """Return what the outputs of the agents' network [Y, E, T, A] say of what is seen."""
+        legal = jnp.swapaxes(seen.legal, 0, 1)
         state = jnp.zeros((0, *seen.restart.shape)) if seen.state is None else jnp.swapaxes(seen.state, 0, 1)
-        return Utilities(self._values(outputs, seen), jnp.swapaxes(seen.legal, 0, 1), seen.active, state)
-
-    def _values(self, outputs: Array, seen: Seen) -> Array:
-        return dueling(outputs, jnp.swapaxes(seen.legal, 0, 1)) if self.is_dueling else outputs
+        return Utilities(dueling(outputs, legal) if self.is_dueling else outputs, legal, seen.active, state)
 
 
 def q_networks(settings: ValueSettings, spec: Spec) -> QNets:
@@ -80,8 +63,3 @@ def q_networks(settings: ValueSettings, spec: Spec) -> QNets:
 def learns_apart(settings: ValueSettings, spec: Spec) -> bool:
     """Return whether agents with parameters of their own have nothing in common, not even a loss."""
     return not settings.is_joint and max(owners(spec, settings.sharing)) > 0
-
-
-def _rows(x: Array) -> Array:
-    """Return [E, P, ...] -> [E P, ...]."""
-    return x.reshape(-1, *x.shape[2:])

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array
-from jaxmarl_lite.learners.value_settings import ValueSettings
+from jaxmarl_lite.learners.replay_settings import ReplaySettings
 from jaxmarl_lite.ops.statistics import Moments
 
 
@@ -40,7 +40,7 @@ class Units(NamedTuple):
         return x * self.deviation + self.centre
 
 
-def units_of(settings: ValueSettings, told: Told, gamma: Array) -> Units:
+def units_of(settings: ReplaySettings, told: Told, gamma: Array) -> Units:
     """Return the units that follow from running statistics.
 
     The centre is the value v = mean(r) + gamma (1 - mean(terminated)) v that a single number would learn, and the

@@ -9,25 +9,18 @@ import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.shard import COPY
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.data.places import Ratings
-from jaxmarl_lite.data.replay import empty
-from jaxmarl_lite.data.rollout import start
-from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.as_one import AsOne, actions_of, as_one, spec_as_one
-from jaxmarl_lite.learners.hyper import hyper_leaves
 from jaxmarl_lite.learners.learner import Learner, Policy
 from jaxmarl_lite.learners.optimiser import first_opt_state
 from jaxmarl_lite.learners.q_nets import learns_apart, q_networks
 from jaxmarl_lite.learners.sight import see_step
-from jaxmarl_lite.learners.units import Told
-from jaxmarl_lite.learners.value_experience import ValueState, collect, drawing, stored_shapes
+from jaxmarl_lite.learners.steps import ReplayState, begin, env_axes
+from jaxmarl_lite.learners.value_collect import collect
 from jaxmarl_lite.learners.value_settings import ValueSettings
 from jaxmarl_lite.learners.value_update import update
 from jaxmarl_lite.ops.policy import sample_index
 from jaxmarl_lite.ops.q_learning import best_choice, epsilon_greedy
-from jaxmarl_lite.ops.statistics import Moments
 
 
 def value_based(name: str, settings: ValueSettings) -> Learner:
@@ -41,7 +34,7 @@ def value_based(name: str, settings: ValueSettings) -> Learner:
         phases={phase: functools.partial(_run, settings, function) for phase, function in phases.items()},
         policy=functools.partial(_policy, settings),
         params=lambda state: (state.params.agent, state.hyper["epsilon_end"]),
-        env_axes=_env_axes,
+        env_axes=env_axes,
     )
 
 
@@ -65,35 +58,13 @@ def _check(name: str, settings: ValueSettings, spec: Spec) -> None:
     q_networks(settings, _spec(settings, spec))
 
 
-def _init(settings: ValueSettings, key: Key, env: Env) -> ValueState:
+def _init(settings: ValueSettings, key: Key, env: Env) -> ReplayState:
     env = _env(settings, env)
-    nets, spec = q_networks(settings, env.spec), env.spec
+    nets = q_networks(settings, env.spec)
     key, for_params, for_envs = jax.random.split(key, 3)
     params = nets.init(for_params)
-    actors = start(vectorize(env, settings.num_envs), for_envs, nets.agent.carry(settings.num_envs))
-    remembers = settings.experience == "replay"
-    nothing = Moments.start((1 if settings.is_joint else spec.num_agents,))
-    return ValueState(
-        key,
-        params,
-        target_params=params if remembers else None,
-        opt_state=first_opt_state(params, learns_apart(settings, spec)),
-        steps=jnp.zeros((), jnp.int32),
-        actors=actors,
-        replay=empty(stored_shapes(settings, actors.ts), settings.capacity) if remembers else None,
-        ratings=Ratings.start(drawing(settings)) if settings.priority else None,
-        told=Told(nothing, nothing),
-        hyper=hyper_leaves(settings),
-    )
-
-
-def _env_axes(state: ValueState) -> Tree:
-    nowhere = jax.tree.map(lambda leaf: COPY, state)
-    first = jax.tree.map(lambda leaf: 0, (state.actors, state.ratings))
-    axes = nowhere._replace(actors=first[0], ratings=first[1])
-    if state.replay is None:
-        return axes
-    return axes._replace(replay=axes.replay._replace(steps=jax.tree.map(lambda leaf: 1, state.replay.steps)))
+    opt_state = first_opt_state(params, learns_apart(settings, env.spec))
+    return begin(settings, env, key, for_envs, params, opt_state, nets.agent.carry(settings.num_envs))
 
 
 def _policy(settings: ValueSettings, spec: Spec) -> Policy:

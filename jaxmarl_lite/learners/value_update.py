@@ -15,11 +15,11 @@ from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.minibatches import map_parts, shuffled, sum_over_parts
 from jaxmarl_lite.learners.optimiser import adam, as_vector
 from jaxmarl_lite.learners.q_nets import QNets, ValueParams, learns_apart, q_networks
+from jaxmarl_lite.learners.sequences import Batch, batch_at, weight_of
+from jaxmarl_lite.learners.steps import Collected, ReplayState, drawing
 from jaxmarl_lite.learners.units import Units, units_of
-from jaxmarl_lite.learners.value_batch import Batch, batch_at, judge, targets
-from jaxmarl_lite.learners.value_experience import Collected, ValueState, drawing
+from jaxmarl_lite.learners.value_judge import judge, targets
 from jaxmarl_lite.learners.value_settings import ValueSettings
-from jaxmarl_lite.nn.mixers import counted
 from jaxmarl_lite.ops.value import huber
 
 
@@ -55,7 +55,7 @@ class Learnt(NamedTuple):
 
 def update(
     settings: ValueSettings, collected: Collected, env: Env, progress: Array, shard: Shard
-) -> tuple[ValueState, dict[str, Tree]]:
+) -> tuple[ReplayState, dict[str, Tree]]:
     """Learn from the replay once it holds enough, or from the rollout; returns (state, metrics)."""
     state = collected.state
     apart = learns_apart(settings, env.spec)
@@ -67,7 +67,7 @@ def update(
     target = None if state.target_params is None else as_vector(state.target_params, apart)[0]
     learnt = Learnt(flat, target, state.opt_state, state.steps, state.ratings)
     key, learning = jax.random.split(state.key)
-    learn = _learn_from_replay if settings.experience == "replay" else _learn_from_rollout
+    learn = _learn_from_replay if settings.remembers else _learn_from_rollout
     learnt, metrics = learn(task, learnt, collected, learning)
     state = state._replace(
         key=key,
@@ -142,7 +142,7 @@ def _gradient_step(
 
     Returns (learnt, metrics, the mean absolute error of each sequence of this device).
     """
-    steps = task.settings.drawn if task.settings.experience == "replay" else task.settings.rollout_length
+    steps = task.settings.drawn if task.settings.remembers else task.settings.rollout_length
 
     def gradient(place: Array) -> Tree:
         loss = functools.partial(_loss, task, learnt, part(chosen[place]))
@@ -172,7 +172,7 @@ def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tupl
     nets, settings, hyper = task.nets, task.settings, task.hyper
     judged = judge(nets, params.agent, batch)
     values = nets.mixer.apply(params.mixer, judged.now, batch.choice)
-    weight = _weight(batch, values)
+    weight = weight_of(batch, values)
     target = batch.target
     if target is None:
         assert learnt.target is not None
@@ -200,15 +200,10 @@ def _moved_by_mean_error(task: Task, learnt: Learnt, batch: Batch, grads: Array)
 
     def total(flat: Array) -> Array:
         values = judge(task.nets, task.restore(flat).agent, batch).now.chosen(batch.choice)
-        return (values * _weight(batch, values)).sum()
+        return (values * weight_of(batch, values)).sum()
 
     visits = task.shard.sum(jax.grad(total)(learnt.flat))
     return learnt.flat - task.lr * grads / jnp.maximum(visits, 1.0)
-
-
-def _weight(batch: Batch, values: Array) -> Array:
-    """Return 1 where a value [B, L, G] is learnt, and 0 elsewhere."""
-    return jnp.broadcast_to(counted(values, batch.seen.active) & batch.is_known, values.shape).astype(jnp.float32)
 
 
 def _follow(task: Task, learnt: Learnt) -> Learnt:

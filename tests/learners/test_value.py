@@ -16,9 +16,10 @@ from jaxmarl_lite.learners.as_one import AsOne, actions_of
 from jaxmarl_lite.learners.optimiser import as_vector
 from jaxmarl_lite.learners.presets import make_learner, preset
 from jaxmarl_lite.learners.q_nets import q_networks
+from jaxmarl_lite.learners.sequences import batch_at
 from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.learners.units import Told, units_of
-from jaxmarl_lite.learners.value_batch import batch_at, judge, targets
+from jaxmarl_lite.learners.value_judge import judge, targets
 from jaxmarl_lite.learners.value_update import Learnt, Task, _loss
 from jaxmarl_lite.ops.statistics import Moments, Sums
 

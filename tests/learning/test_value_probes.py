@@ -43,7 +43,8 @@ def first_values(learner, env, state):
     nets = q_networks(learner.settings, env.spec)
     _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 32))
     seen = see_step(learner.settings, None, ts, jnp.ones(32, bool))
-    now, _ = nets.unroll(state.params.agent, nets.agent.carry(32), seen, seen, jnp.zeros((32, 1), jnp.int32))
+    _, outputs = nets.agent.apply(state.params.agent, nets.agent.carry(32), jnp.swapaxes(seen.obs, 0, 1), seen.restart)
+    now = nets.utilities(outputs, seen)
     values = nets.mixer.apply(state.params.mixer, now, now.best)[:, 0]
     return units_of(learner.settings, state.told, jnp.asarray(GAMMA)).restore(values)
 
