@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.learners.learner import Learner, Settings
+from jaxmarl_lite.learners.off_policy_settings import OffPolicySettings
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
 from jaxmarl_lite.learners.value_settings import ValueSettings
 
@@ -66,6 +67,23 @@ CENTRAL_Q = replace(IQL, central=True)
 # 2024, arXiv:2407.04811, algorithm 1 and eq. 7; with agents' values added up.
 PQN = replace(VDN, experience="fresh", rollout_length=8, lr=4e-3, lam=0.6, layer_norm=True, double=False)
 
+# Deep deterministic policy gradients, each agent on its own: Lillicrap et al. 2016, arXiv:1509.02971.
+IDDPG = OffPolicySettings()
+# The same with critics that know what all do: Lowe et al. 2017, arXiv:1706.02275, eqs. 6-7.
+MADDPG = replace(IDDPG, critic="joint")
+# Two critics, late actors and noise on targets (TD3): Fujimoto et al. 2018, arXiv:1802.09477, algorithm 1; of many
+# agents: Ackermann et al. 2019, arXiv:1910.01465.
+MATD3 = replace(MADDPG, critics=2, actor_period=2, target_period=2, target_noise=0.2)
+# Soft actor-critic, each agent on its own, and with critics that know what all do: Haarnoja et al. 2018,
+# arXiv:1812.05905.
+ISAC = replace(IDDPG, stochastic=True, critics=2)
+MASAC = replace(ISAC, critic="joint")
+# Factored critics under a monotonic mixer, whose value all actors climb together: Peng et al. 2021, arXiv:2003.06709,
+# eqs. 4 and 7.
+FACMAC = replace(IDDPG, mixer="monotonic")
+# Critics that attend to others, of all own actions, and soft actors: Iqbal and Sha 2019, arXiv:1810.02912.
+MAAC = replace(ISAC, critic="attention", critics=1, discrete="score", tune_temperature=False, temperature=0.01)
+
 PRESETS: dict[str, Settings] = {
     "ippo": IPPO,
     "mappo": MAPPO,
@@ -87,6 +105,13 @@ PRESETS: dict[str, Settings] = {
     "qplex": QPLEX,
     "central_q": CENTRAL_Q,
     "pqn": PQN,
+    "iddpg": IDDPG,
+    "maddpg": MADDPG,
+    "matd3": MATD3,
+    "isac": ISAC,
+    "masac": MASAC,
+    "facmac": FACMAC,
+    "maac": MAAC,
 }
 
 SUMMARIES = {
@@ -110,6 +135,13 @@ SUMMARIES = {
     "qplex": "Duplex dueling (Wang et al. 2021): any joint value whose best action is the agents' best.",
     "central_q": "One deep Q-network (Mnih et al. 2015) for the joint action of a small team.",
     "pqn": "Parallelised Q-networks (Gallici et al. 2024): fresh rollouts and layer norm instead of a replay.",
+    "iddpg": "Independent DDPG (Lillicrap et al. 2016): each agent's critic knows what the agent sees and does.",
+    "maddpg": "Multi-agent DDPG (Lowe et al. 2017): critics know the global state and what all do.",
+    "matd3": "Multi-agent TD3 (Ackermann et al. 2019): two critics, late actors, noise on targets.",
+    "isac": "Independent soft actor-critic (Haarnoja et al. 2018): actors keep as much entropy as is wanted.",
+    "masac": "Multi-agent soft actor-critic (Haarnoja et al. 2018): critics know the global state and what all do.",
+    "facmac": "Factored critics under a monotonic mixer (Peng et al. 2021): all actors climb the team's value.",
+    "maac": "Attention critics (Iqbal and Sha 2019): of the others' actions each hears as much as it asks for.",
 }
 
 

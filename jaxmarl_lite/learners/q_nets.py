@@ -36,6 +36,10 @@ class QNets(NamedTuple):
         for_agent, for_mixer = jax.random.split(key)
         return ValueParams(self.agent.init(for_agent), self.mixer.init(for_mixer))
 
+    def carry(self, num_envs: int) -> Tree:
+        """Return the agents' memory at the start of episodes."""
+        return self.agent.carry(num_envs)
+
     def step(self, params: Tree, memory: Tree, seen: Seen) -> tuple[Tree, Array]:
         """Return the agents' memory after what is seen, and the values of all actions [N, E, T, A]."""
         memory, outputs = self.agent.apply(params, memory, jnp.swapaxes(seen.obs, 0, 1), seen.restart)

@@ -16,11 +16,12 @@ from jaxmarl_lite.learners.as_one import AsOne, actions_of
 from jaxmarl_lite.learners.optimiser import as_vector
 from jaxmarl_lite.learners.presets import make_learner, preset
 from jaxmarl_lite.learners.q_nets import q_networks
+from jaxmarl_lite.learners.replaying import Learnt, Task
 from jaxmarl_lite.learners.sequences import batch_at
 from jaxmarl_lite.learners.sight import see_step
 from jaxmarl_lite.learners.units import Told, units_of
 from jaxmarl_lite.learners.value_judge import judge, targets
-from jaxmarl_lite.learners.value_update import Learnt, Task, _loss
+from jaxmarl_lite.learners.value_update import _loss
 from jaxmarl_lite.ops.statistics import Moments, Sums
 
 KEY, GAMMA, LENGTH = jax.random.key(0), 0.9, 8
@@ -156,7 +157,7 @@ def test_weights_say_how_much_of_a_loss_is_a_sequences(collected):
     flat, restore = as_vector(state.params, False)
     units, none = units_of(learner.settings, state.told, jnp.asarray(GAMMA)), jnp.zeros(())
     nets = q_networks(learner.settings, env.spec)
-    task = Task(learner.settings, nets, env.spec.horizon, False, restore, state.hyper, units, none, none, WHOLE)
+    task = Task(learner.settings, nets, env.spec, restore, state.hyper, units, none, none, WHOLE)
     learnt = Learnt(flat, flat, state.opt_state, state.steps, None)
 
     @jax.jit
