@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_number
+from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.learners.replay_settings import ReplaySettings, require_divisor
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class OffPolicySettings(ReplaySettings):
     as much of each other agent's observation and action as they ask for (Iqbal and Sha 2019, arXiv:1810.02912)"""
     attention_heads: int = 4
     """questions that a critic asks of the others, with attention; must divide the last hidden layer"""
-    critics: Literal[1, 2] = 1
-    """critics of each agent; of two the lesser value is believed (Fujimoto et al. 2018, arXiv:1802.09477, eq. 10)"""
+    critics: int = 1
+    """critics of each agent, 1 or 2; of two the lesser value is believed (Fujimoto et al. 2018, arXiv:1802.09477, eq. 10)"""
     others: Literal["replay", "policy"] = "replay"
     """what an actor takes the others to do as it climbs: what they did (Lowe et al. 2017, arXiv:1706.02275, eq. 6), or
     what their actors now would do; with a mixer it is the latter, and all climb together"""
@@ -83,8 +83,7 @@ class OffPolicySettings(ReplaySettings):
             require_number(name, getattr(self, name), low=0.0)
         require_number("entropy_discrete", self.entropy_discrete, low=0.0, high=1.0)
         require_number("entropy_continuous", self.entropy_continuous)
-        if self.critics not in (1, 2):
-            raise SettingError(f"critics={self.critics!r} is not allowed: it must be 1 or 2.")
+        require_int("critics", self.critics, high=2)
         require_divisor("actor_period", self.actor_period, "gradient_steps", self.gradient_steps)
         if self.is_joint and self.critic != "local":
             raise SettingError(

@@ -1,0 +1,115 @@
+"""Off-policy actor-critic presets in worlds whose values and best actions are known: what fails says what is wrong."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmarl_lite.environments.registry import make
+from jaxmarl_lite.learners.off_policy_nets import actor_networks
+from jaxmarl_lite.learners.off_policy_settings import OffPolicySettings
+from jaxmarl_lite.learners.presets import PRESETS, make_learner
+from jaxmarl_lite.learners.sight import see_step
+from jaxmarl_lite.learners.units import units_of
+from jaxmarl_lite.training.evaluate import evaluate
+
+KEY, GAMMA = jax.random.key(0), 0.9
+ENDLESS = 1.0 / (1.0 - GAMMA)
+TINY = {
+    "num_envs": 32, "rollout_length": 8, "capacity": 64, "batch": 32, "warmup": 8, "gradient_steps": 4,
+    "hidden": (16,), "gamma": GAMMA, "lr": 1e-2, "actor_lr": 1e-2, "target_rate": 0.05, "epsilon_end": 0.1,
+}
+OFF_POLICY = sorted(name for name, settings in PRESETS.items() if isinstance(settings, OffPolicySettings))
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def learn(name, env, updates=300, **settings):
+    """Return (learner, state) after so many updates, and the mean return of each agent in greedy episodes."""
+    learner = make_learner(name, **{**TINY, **settings})
+
+    @jax.jit
+    def run(env):
+        def update(state, index):
+            return learner.step(state, env, index / updates)[0], None
+
+        state = jax.lax.scan(update, learner.init(KEY, env), jnp.arange(updates))[0]
+        played = evaluate(learner.policy(env.spec), learner.params(state), env, KEY, episodes=64)
+        return state, played.episode_return.mean(0)
+
+    state, returned = run(env)
+    return learner, state, np.asarray(returned)
+
+
+def first_values(learner, env, state):
+    """Return what first actions are worth, [32, A], in units of reward."""
+    nets = actor_networks(learner.settings, env.spec)
+    _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 32))
+    told = nets.responder.told(jnp.ones((32, 1, env.spec.num_agents), jnp.int32))
+    values = nets.judge(state.params.critic, see_step(learner.settings, None, ts, jnp.ones(32, bool)), told)[0][:, 0]
+    return units_of(learner.settings, state.told, jnp.asarray(GAMMA)).restore(values)
+
+
+@pytest.mark.parametrize("name", ["maddpg", "matd3"])
+@pytest.mark.parametrize(("limited", "value"), [(True, ENDLESS), (False, (1.0 - GAMMA**4) * ENDLESS)])
+def test_a_time_limit_is_looked_through_and_an_end_is_not(name, limited, value):
+    env = make("probe/time_limit", limited=limited)
+    learner, state, _ = learn(name, env)
+    np.testing.assert_allclose(first_values(learner, env, state), value, rtol=0.05)
+
+
+@pytest.mark.parametrize("name", OFF_POLICY)
+def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(name):
+    *_, returned = learn(name, make("probe/dying_agent"))
+    np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
+
+
+@pytest.mark.parametrize("discrete", ["gumbel", "score"])
+@pytest.mark.parametrize("name", ["maddpg", "masac"])
+def test_each_way_of_gradients_through_discrete_actions_learns(name, discrete):
+    *_, returned = learn(name, make("probe/dying_agent"), discrete=discrete)
+    np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
+
+
+@pytest.mark.parametrize("sharing", ["group", "independent"])
+@pytest.mark.parametrize("name", ["maddpg", "facmac", "maac"])
+def test_unlike_agents_learn_with_parameters_of_their_own(name, sharing):
+    *_, returned = learn(name, make("probe/unlike_agents"), sharing=sharing)
+    np.testing.assert_allclose(returned, 1.0, atol=0.02)
+
+
+@pytest.mark.parametrize("name", OFF_POLICY)
+def test_continuous_actions_are_learnt(name):
+    *_, returned = learn(name, make("probe/chosen_reward", continuous=True))
+    assert returned > 0.9  # a random action gets 0.375
+
+
+KIT = {
+    "wandering noise": {"noise": "ornstein_uhlenbeck"},
+    "others as they would act now": {"others": "policy"},
+    "two of everything": {"critics": 2, "actor_period": 2, "target_noise": 0.2},
+    "sequences, n steps, rated": {"sequence": 4, "estimator": "n_step", "priority": 0.6},
+}
+
+
+@pytest.mark.parametrize("settings", KIT.values(), ids=KIT)
+def test_every_option_learns(settings):
+    *_, returned = learn("maddpg", make("probe/chosen_reward", continuous=True), **settings)
+    assert returned > 0.9
+
+
+def test_a_cue_is_remembered_by_recurrent_actors_alone():
+    env = make("memory/cue", num_cues=2, delay=2)
+    settings = {"rollout_length": 6, "capacity": 48, "sequence": 6, "stride": 3, "warmup": 6}
+    *_, returned = learn("maddpg", env, 300, memory=16, **settings)
+    assert returned.min() > 0.95
+    *_, returned = learn("maddpg", env, 300, **settings)
+    assert returned.max() < 0.7  # chance is 1/2
+
+
+@pytest.mark.parametrize("name", ["iddpg", "maddpg", "maac"])
+def test_each_learns_by_its_own_reward_and_a_mixed_team_by_the_teams(name):
+    game = make("matrix/prisoners_dilemma", horizon=5)
+    *_, returned = learn(name, game)
+    np.testing.assert_allclose(returned, 5.0)  # both defect, whatever that costs the other
+    *_, returned = learn("facmac", game)
+    np.testing.assert_allclose(returned, 15.0)  # both cooperate
