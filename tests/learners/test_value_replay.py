@@ -105,7 +105,8 @@ print(json.dumps([[figures[name, devices] for devices in (1, 2)] for name in jso
 
 def test_several_devices_learn_the_same_but_for_rounding():
     rated = {**TINY, **REPLAY, **RATED, "batch": 4, "sequence": 2}
-    settings = {"qmix": rated, "pqn": {**TINY, "minibatches": 2}}
+    off_policy = {**rated, "gradient_steps": 2, "actor_period": 2, "critics": 2}
+    settings = {"qmix": rated, "pqn": {**TINY, "minibatches": 2}, "masac": off_policy}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(settings)],
         capture_output=True, text=True, check=False,

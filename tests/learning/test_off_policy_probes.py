@@ -16,8 +16,18 @@ from jaxmarl_lite.training.evaluate import evaluate
 KEY, GAMMA = jax.random.key(0), 0.9
 ENDLESS = 1.0 / (1.0 - GAMMA)
 TINY = {
-    "num_envs": 32, "rollout_length": 8, "capacity": 64, "batch": 32, "warmup": 8, "gradient_steps": 4,
-    "hidden": (16,), "gamma": GAMMA, "lr": 1e-2, "actor_lr": 1e-2, "target_rate": 0.05, "epsilon_end": 0.1,
+    "num_envs": 32,
+    "rollout_length": 8,
+    "capacity": 64,
+    "batch": 32,
+    "warmup": 8,
+    "gradient_steps": 4,
+    "hidden": (16,),
+    "gamma": GAMMA,
+    "lr": 1e-2,
+    "actor_lr": 1e-2,
+    "target_rate": 0.05,
+    "epsilon_end": 0.1,
 }
 OFF_POLICY = sorted(name for name, settings in PRESETS.items() if isinstance(settings, OffPolicySettings))
 pytestmark = pytest.mark.usefixtures("quick_compilation")
