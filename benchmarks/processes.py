@@ -91,7 +91,7 @@ _MACHINE = """
 import importlib.metadata as m, json
 from jaxmarl_lite.training.machine import machine
 about = machine()
-for name in ("jaxmarl", "vmas", "torch", "mpe2"):
+for name in ("jaxmarl", "vmas", "torch", "mpe2", "benchmarl", "torchrl"):
     try:
         about["versions"][name] = m.version(name)
     except m.PackageNotFoundError:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxmarl_lite.core.env import Array, Key, Tree
 from jaxmarl_lite.core.spec import Spec
@@ -35,7 +36,7 @@ def critic_of(settings: OffPolicySettings, spec: Spec, told_size: int) -> Critic
     """
     if settings.critic == "attention":
         return _attentive(settings, spec, told_size)
-    if settings.critic == "joint" and settings.sharing == "shared" and not is_linear(settings, spec):
+    if settings.critic == "joint" and settings.sharing == "shared":
         return _of_team(settings, spec, told_size)
     return _of_agents(settings, spec, told_size)
 
@@ -72,27 +73,31 @@ def _said(net: Net, params: Tree, seen: Seen, own: Array, parts: list[Array], li
 
 
 def _of_team(settings: OffPolicySettings, spec: Spec, told_size: int) -> Critic:
-    """Return one network of the global state and all actions, with an output for each agent.
+    """Return one network of the global state and all actions, with outputs for each agent.
 
-    What all see is then looked at once, where a network for each agent would look at it A times.
+    What all see is then looked at once, where a network for each agent would look at it A times; and that the agents
+    are not in each other's place is known to the weights, where a one-hot would have to say so.
     """
-    module = MLP(_hidden(settings), spec.num_agents)
-    net = for_team(module, spec.state_size + told_size * spec.num_agents, (0,))
+    linear, num_agents = is_linear(settings, spec), spec.num_agents
+    outputs = told_size if linear else 1
+    net = for_team(MLP(_hidden(settings), num_agents * outputs), spec.state_size + told_size * num_agents, (0,))
+    is_own = np.eye(num_agents, dtype=bool).repeat(told_size, 0)[:, None, None]
 
     def apply(params: Tree, seen: Seen, own: Array, told: Array | None) -> Array:
         assert seen.state is not None
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
-        if told is None:
+        if told is None and not linear:
             (own,) = _by_active(seen, own)
             _, values = net.apply(params, (), jnp.concatenate([state, of_team(own)[..., None]]), seen.restart)
             return jnp.moveaxis(values[..., 0], 0, -1)
-        own, told = _by_active(seen, own, told)
-        num_agents = own.shape[-1]
-        is_own = jnp.eye(num_agents, dtype=bool).repeat(told_size, 0)[:, None, None]
-        deeds = jnp.where(is_own, jnp.tile(own, (num_agents, 1, 1, 1)), of_team(told)[..., None])
+        own, told = _by_active(seen, own, own if told is None else told)
+        mine = 0.0 if linear else jnp.tile(own, (num_agents, 1, 1, 1))
+        deeds = jnp.where(is_own, mine, of_team(told)[..., None])
         state = jnp.broadcast_to(state, (*state.shape[:-1], num_agents))
         _, values = net.apply(params, (), jnp.concatenate([state, deeds]), seen.restart)
-        return jnp.stack([values[agent, ..., agent] for agent in range(num_agents)], axis=-1)
+        values = values.reshape(num_agents, outputs, *own.shape[1:])
+        values = jnp.stack([values[agent, ..., agent] for agent in range(num_agents)], axis=-1)
+        return in_basis(own, values) if linear else values[0]
 
     return Critic(net.init, apply)
 

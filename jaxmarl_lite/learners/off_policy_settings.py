@@ -27,15 +27,13 @@ class OffPolicySettings(ReplaySettings):
     """gradient steps between two moves of the target networks"""
     target_rate: float = 0.01
     """how far they then move to the networks that learn; 1: all the way"""
-    epsilon_end: float = 0.0
-    """how likely a random action is in the end"""
     critic: Critic = "local"
     """what critics see beside the own action: the own observation, the global state and what all others do, both, or
     as much of each other agent's observation and action as they ask for (Iqbal and Sha 2019, arXiv:1810.02912)"""
     attention_heads: int = 4
     """questions that a critic asks of the others, with attention; must divide the last hidden layer"""
     critics: int = 1
-    """critics of each agent, 1 or 2; of two the lesser value is believed (Fujimoto et al. 2018, arXiv:1802.09477, eq. 10)"""
+    """critics of each agent, 1 or 2; of two the lesser is believed (Fujimoto et al. 2018, arXiv:1802.09477, eq. 10)"""
     others: Literal["replay", "policy"] = "replay"
     """what an actor takes the others to do as it climbs: what they did (Lowe et al. 2017, arXiv:1706.02275, eq. 6), or
     what their actors now would do; with a mixer it is the latter, and all climb together"""

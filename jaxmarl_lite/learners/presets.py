@@ -73,16 +73,18 @@ IDDPG = OffPolicySettings()
 MADDPG = replace(IDDPG, critic="joint")
 # Two critics, late actors and noise on targets (TD3): Fujimoto et al. 2018, arXiv:1802.09477, algorithm 1; of many
 # agents: Ackermann et al. 2019, arXiv:1910.01465.
-MATD3 = replace(MADDPG, critics=2, actor_period=2, target_period=2, target_noise=0.2)
+MATD3 = replace(MADDPG, critics=2, actor_period=2, target_period=2, target_noise=0.2, gradient_steps=32)
 # Soft actor-critic, each agent on its own, and with critics that know what all do: Haarnoja et al. 2018,
 # arXiv:1812.05905.
-ISAC = replace(IDDPG, stochastic=True, critics=2)
+ISAC = replace(IDDPG, stochastic=True, critics=2, gradient_steps=32)
 MASAC = replace(ISAC, critic="joint")
 # Factored critics under a monotonic mixer, whose value all actors climb together: Peng et al. 2021, arXiv:2003.06709,
 # eqs. 4 and 7.
 FACMAC = replace(IDDPG, mixer="monotonic")
 # Critics that attend to others, of all own actions, and soft actors: Iqbal and Sha 2019, arXiv:1810.02912.
-MAAC = replace(ISAC, critic="attention", critics=1, discrete="score", tune_temperature=False, temperature=0.01)
+MAAC = replace(
+    ISAC, critic="attention", critics=1, discrete="score", tune_temperature=False, temperature=0.01, gradient_steps=16
+)
 
 PRESETS: dict[str, Settings] = {
     "ippo": IPPO,

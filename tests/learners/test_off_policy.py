@@ -19,8 +19,16 @@ from jaxmarl_lite.learners.units import units_of
 
 KEY, GAMMA, LENGTH = jax.random.key(0), 0.9, 8
 TINY = {
-    "num_envs": 8, "rollout_length": LENGTH, "capacity": 16, "warmup": LENGTH, "batch": 8, "sequence": LENGTH,
-    "hidden": (16,), "gamma": GAMMA, "normalise_values": False, "gradient_steps": 2,
+    "num_envs": 8,
+    "rollout_length": LENGTH,
+    "capacity": 16,
+    "warmup": LENGTH,
+    "batch": 8,
+    "sequence": LENGTH,
+    "hidden": (16,),
+    "gamma": GAMMA,
+    "normalise_values": False,
+    "gradient_steps": 2,
 }
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

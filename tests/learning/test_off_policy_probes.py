@@ -59,11 +59,10 @@ def first_values(learner, env, state):
     return units_of(learner.settings, state.told, jnp.asarray(GAMMA)).restore(values)
 
 
-@pytest.mark.parametrize("name", ["maddpg", "matd3"])
 @pytest.mark.parametrize(("limited", "value"), [(True, ENDLESS), (False, (1.0 - GAMMA**4) * ENDLESS)])
-def test_a_time_limit_is_looked_through_and_an_end_is_not(name, limited, value):
+def test_a_time_limit_is_looked_through_and_an_end_is_not(limited, value):
     env = make("probe/time_limit", limited=limited)
-    learner, state, _ = learn(name, env)
+    learner, state, _ = learn("maddpg", env)
     np.testing.assert_allclose(first_values(learner, env, state), value, rtol=0.05)
 
 
@@ -74,23 +73,21 @@ def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(name):
 
 
 @pytest.mark.parametrize("discrete", ["gumbel", "score"])
-@pytest.mark.parametrize("name", ["maddpg", "masac"])
-def test_each_way_of_gradients_through_discrete_actions_learns(name, discrete):
-    *_, returned = learn(name, make("probe/dying_agent"), discrete=discrete)
+def test_each_way_of_gradients_through_discrete_actions_learns(discrete):
+    *_, returned = learn("maddpg", make("probe/dying_agent"), discrete=discrete)
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
 
 
-@pytest.mark.parametrize("sharing", ["group", "independent"])
-@pytest.mark.parametrize("name", ["maddpg", "facmac", "maac"])
+@pytest.mark.parametrize(("name", "sharing"), [("maddpg", "group"), ("facmac", "independent"), ("maac", "independent")])
 def test_unlike_agents_learn_with_parameters_of_their_own(name, sharing):
     *_, returned = learn(name, make("probe/unlike_agents"), sharing=sharing)
     np.testing.assert_allclose(returned, 1.0, atol=0.02)
 
 
-@pytest.mark.parametrize("name", OFF_POLICY)
+@pytest.mark.parametrize("name", ["facmac", "isac", "maac", "masac"])
 def test_continuous_actions_are_learnt(name):
-    *_, returned = learn(name, make("probe/chosen_reward", continuous=True))
-    assert returned > 0.9  # a random action gets 0.375
+    *_, returned = learn(name, make("probe/chosen_reward", continuous=True), hidden=(32, 32))
+    assert returned > 0.95  # a random action gets 0.375
 
 
 KIT = {
@@ -110,16 +107,15 @@ def test_every_option_learns(settings):
 def test_a_cue_is_remembered_by_recurrent_actors_alone():
     env = make("memory/cue", num_cues=2, delay=2)
     settings = {"rollout_length": 6, "capacity": 48, "sequence": 6, "stride": 3, "warmup": 6}
-    *_, returned = learn("maddpg", env, 300, memory=16, **settings)
+    *_, returned = learn("maddpg", env, 200, memory=16, **settings)
     assert returned.min() > 0.95
-    *_, returned = learn("maddpg", env, 300, **settings)
+    *_, returned = learn("maddpg", env, 200, **settings)
     assert returned.max() < 0.7  # chance is 1/2
 
 
-@pytest.mark.parametrize("name", ["iddpg", "maddpg", "maac"])
+@pytest.mark.parametrize("name", ["iddpg", "maddpg", "maac", "facmac"])
 def test_each_learns_by_its_own_reward_and_a_mixed_team_by_the_teams(name):
     game = make("matrix/prisoners_dilemma", horizon=5)
-    *_, returned = learn(name, game)
-    np.testing.assert_allclose(returned, 5.0)  # both defect, whatever that costs the other
-    *_, returned = learn("facmac", game)
-    np.testing.assert_allclose(returned, 15.0)  # both cooperate
+    *_, returned = learn(name, game, 150)
+    # Both defect, whatever that costs the other; for the team's mean they cooperate.
+    np.testing.assert_allclose(returned, 15.0 if name == "facmac" else 5.0)
