@@ -13,6 +13,7 @@ from jaxmarl_lite.environments.comm.switch_riddle import SwitchRiddle
 from jaxmarl_lite.environments.grid.coin_game import CoinGame
 from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.grid.predator_prey import PredatorPrey
+from jaxmarl_lite.environments.grid.team_navigation import TeamNavigation
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.matrix.two_step import TwoStep
@@ -31,6 +32,7 @@ _constructors: dict[str, Constructor] = {
     "grid/coin_game": CoinGame,
     "grid/navigation": Navigation,
     "grid/predator_prey": PredatorPrey,
+    "grid/team_navigation": TeamNavigation,
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "matrix/two_step": TwoStep,

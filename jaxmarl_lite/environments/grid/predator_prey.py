@@ -172,30 +172,38 @@ class PredatorPrey:
     def _turns(
         self, agent_pos: Array, prey_pos: Array, hunting: Array, free: Array, action: Array, bits: Array
     ) -> tuple[Array, Array, Array, Array, Array]:
-        """Return both kinds' positions [A, 2, ...] and [Q, 2, ...] and flags, and the failed attempts [...]."""
-        num = self.num_agents
-        cells = [*self._cells(agent_pos, hunting), *self._cells(prey_pos, free)]
-        agents = list(agent_pos)
-        for i, move in enumerate(world.displacement(action)):
-            wanted, cell, is_open = self._look_at(agents[i] + move, cells[:i] + cells[i + 1 :])
+        """Return both kinds' positions [A, 2, ...] and [Q, 2, ...] and flags, and the failed attempts [...].
+
+        Turns are iterations of loops, since XLA would work out every earlier turn again for each later one.
+        """
+        move, catches = world.displacement(action), hunting & (action == CATCH)
+        agent_cells, prey_cells = self._cells(agent_pos, hunting), self._cells(prey_pos, free)
+
+        def predator(i, world_now):
+            pos, cells = world_now
+            wanted, cell, is_open = self._look_at(pos[i] + move[i], [*cells, *prey_cells])
             moves = hunting[i] & is_open
-            agents[i], cells[i] = jnp.where(moves, wanted, agents[i]), jnp.where(moves, cell, cells[i])
-        still, prey, left, failures = list(hunting), list(prey_pos), [], []
-        catches = [here & (chosen == CATCH) for here, chosen in zip(hunting, action, strict=True)]
-        for q, here in enumerate(prey_pos):
-            catching = [catches[i] & still[i] & _is_beside(agents[i], here) for i in range(num)]
+            return _put(pos, i, jnp.where(moves, wanted, pos[i])), _put(cells, i, jnp.where(moves, cell, cells[i]))
+
+        agent_pos, agent_cells = jax.lax.fori_loop(0, self.num_agents, predator, (agent_pos, agent_cells))
+
+        def prey(q, world_now):
+            pos, cells, still, free, failed = world_now
+            catching = catches & still & _is_beside(agent_pos, pos[q])
             hands = world.total_of(catching)
             caught = free[q] & (hands >= self.needed)
-            failures.append(free[q] & (hands > 0) & ~caught)
-            left.append(free[q] & ~caught)
             if self.removal:
-                still = [stays & ~(caught & catching[i]) for i, stays in enumerate(still)]
-                cells[:num] = [jnp.where(stays, cells[i], GONE) for i, stays in enumerate(still)]
-            others = cells[: num + q] + cells[num + q + 1 :]
-            choice = bits[q // _PREY_PER_WORD] // np.uint32(_CHOICES ** (q % _PREY_PER_WORD)) % np.uint32(_CHOICES)
-            prey[q], cell = self._wander(here, cells[num + q], others, choice.astype(jnp.int32))
-            cells[num + q] = jnp.where(left[q], cell, GONE)
-        return jnp.stack(agents), jnp.stack(prey), jnp.stack(still), jnp.stack(left), world.total_of(failures)
+                still &= ~(caught & catching)
+            left = free[q] & ~caught
+            others = [*jnp.where(still, agent_cells, GONE), *cells]
+            chance = bits[q // _PREY_PER_WORD] // jnp.uint32(_CHOICES) ** (q % _PREY_PER_WORD) % _CHOICES
+            where, cell = self._wander(pos[q], cells[q], others, chance.astype(jnp.int32))
+            failed += left & (hands > 0)
+            return _put(pos, q, where), _put(cells, q, jnp.where(left, cell, GONE)), still, _put(free, q, left), failed
+
+        now = (prey_pos, prey_cells, hunting, free, jnp.zeros(free.shape[1:], jnp.int32))
+        prey_pos, _, hunting, free, failed = jax.lax.fori_loop(0, self.num_prey, prey, now)
+        return agent_pos, prey_pos, hunting, free, failed
 
     def _wander(self, here: Array, cell: Array, others: list[Array], choice: Array) -> tuple[Array, Array]:
         """Return position [2, ...] and cell of a prey that moves beside `here`, by a number below 12."""
@@ -220,13 +228,11 @@ class PredatorPrey:
 
     def _look(self, agent_pos: Array, prey_pos: Array, hunting: Array, free: Array) -> tuple[Array, Array, Array]:
         """Return observations [A, O, ...], legal actions [A, N, ...] and the global state [S, ...]."""
-        windows = []
-        for pos, present in ((agent_pos, hunting), (prey_pos, free)):
-            words = sight.things_seen(agent_pos, pos, present, self.sight)
-            windows.append(sight.shown([jnp.where(hunting, word, 0) for word in words], self.sight))
+        seen = sight.windows(agent_pos, [(agent_pos, hunting), (prey_pos, free)], self.sight)
+        obs = sight.shown(jnp.where(hunting[:, None, None], seen, 0), self.sight)
         row, column = agent_pos[:, 0], agent_pos[:, 1]
         last = self.size - 1
-        beside = world.any_of([_is_beside(jnp.stack([row, column]), prey) & there for prey, there in zip(prey_pos, free)])
+        beside = world.any_of([_is_beside(agent_pos, prey) & there for prey, there in zip(prey_pos, free, strict=True)])
         able = jnp.stack([row > 0, row < last, column > 0, column < last, jnp.ones_like(hunting), beside], axis=1)
         legal = able & (hunting[:, None] | (jnp.arange(NUM_ACTIONS) == STAY).reshape(-1, *(1,) * (row.ndim - 1)))
         view = [
@@ -234,9 +240,13 @@ class PredatorPrey:
             for pos, there in ((agent_pos, hunting), (prey_pos, free))
         ]
         state = jnp.concatenate(view).reshape(-1, *row.shape[1:])
-        return jnp.concatenate(windows, axis=1), legal, state.astype(jnp.float32)
+        return obs, legal, state.astype(jnp.float32)
 
 
 def _is_beside(pos: Array, other: Array) -> Array:
-    """Return whether a position [2, ...] is left, right, above or below another [2, ...]."""
-    return jnp.abs(pos[0] - other[0]) + jnp.abs(pos[1] - other[1]) == 1
+    """Return whether positions [A, 2, ...] are left, right, above or below another [2, ...]."""
+    return jnp.abs(pos[:, 0] - other[0]) + jnp.abs(pos[:, 1] - other[1]) == 1
+
+
+def _put(rows: Array, place: Array, row: Array) -> Array:
+    return jax.lax.dynamic_update_index_in_dim(rows, row, place, 0)

@@ -1,21 +1,18 @@
 """What agents on a grid see: square windows around them, kept as bits until they are shown.
 
-A window of sight s has W = (2 s + 1)^2 cells, row by row, the agent in the middle; it is held as words of 32 bits, a
-bit a cell. Setting a bit takes a few operations a pair, where comparing every cell with every thing takes W of them.
+A window of sight s has W = (2 s + 1)^2 cells, row by row, the agent in the middle; it is held as V words of up to 32
+bits, a bit a cell. Setting a bit takes a few operations a pair, where comparing every cell with every thing takes W.
 """
 
-import functools
-import operator
+from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmarl_lite.core.env import Array
 
-_BITS = 32
-
-Words = list[Array]
-"""uint32 [A, ...], as many as hold W bits"""
+_MOST_BITS = 32
 
 
 def window_size(sight: int) -> int:
@@ -23,42 +20,59 @@ def window_size(sight: int) -> int:
     return (2 * sight + 1) ** 2
 
 
-def things_seen(centre: Array, things: Array, present: Array, sight: int) -> Words:
-    """Return where each of A agents sees any of B things; int32 [A, 2, ...], [B, 2, ...], bool [B, ...]."""
+def windows(
+    centre: Array, kinds: Sequence[tuple[Array, Array]], sight: int, walls: np.ndarray | None = None
+) -> Array:
+    """Return what each of A agents at `centre`, int32 [A, 2, ...], sees of each kind of things; uint32 [A, P, V, ...].
+
+    A kind is positions, int32 [B, 2, ...], and whether these things are there, bool [B, ...]. With `walls`, bool [rows,
+    columns], one more kind, the last, is walls and what is off the grid.
+    """
     width = 2 * sight + 1
-    words: list[list[Array]] = [[] for _ in range(_num_words(sight))]
-    for thing, is_there in zip(things, present, strict=True):
-        row, column = thing[0] - centre[:, 0] + sight, thing[1] - centre[:, 1] + sight
-        near = is_there & (row >= 0) & (row < width) & (column >= 0) & (column < width)
-        cell = row * width + column
-        for number, bits in enumerate(words):
-            place = cell - _BITS * number
-            is_here = near & (place >= 0) & (place < _BITS)
-            bits.append(jnp.where(is_here, jnp.uint32(1) << place.astype(jnp.uint32), jnp.uint32(0)))
-    return [functools.reduce(operator.or_, bits) for bits in words]
+    num_words, num_bits = _words_and_bits(sight)
+    trailing = (1,) * (centre.ndim - 2)
+    first_bit = (num_bits * np.arange(num_words, dtype=np.int32)).reshape(1, 1, -1, *trailing)
+    is_kind = np.repeat(np.arange(len(kinds)), [len(pos) for pos, _ in kinds])[:, None] == np.arange(len(kinds))
+    is_kind = jnp.asarray(is_kind.reshape(-1, 1, len(kinds), 1, *trailing))
+    things, present = (jnp.concatenate(parts) for parts in zip(*kinds, strict=True))
+
+    def add(number: Array, words: Array) -> Array:
+        row, column = (things[number, axis] - centre[:, axis] + sight for axis in range(2))
+        near = present[number] & (row >= 0) & (row < width) & (column >= 0) & (column < width)
+        bit = (row * width + column)[:, None, None] - first_bit
+        is_set = near[:, None, None] & (bit >= 0) & (bit < num_bits) & is_kind[number]
+        return words | jnp.where(is_set, jnp.uint32(1) << bit.astype(jnp.uint32), jnp.uint32(0))
+
+    # A loop, as XLA would otherwise work out a word again for each of the numbers that are read from it.
+    shape = (centre.shape[0], len(kinds), num_words, *centre.shape[2:])
+    words = jax.lax.fori_loop(0, len(things), add, jnp.zeros(shape, jnp.uint32))
+    return words if walls is None else jnp.concatenate([words, _walls(centre, walls, sight)], axis=1)
 
 
-def walls_seen(centre: Array, walls: np.ndarray, sight: int) -> Words:
-    """Return where each of A agents sees a wall or the outside; int32 [A, 2, ...], bool [rows, columns]."""
+def shown(words: Array, sight: int) -> Array:
+    """Return windows, uint32 [A, P, V, ...], as numbers 0 and 1, kind by kind; float32 [A, P W, ...]."""
+    num, kinds, num_words, *trailing = words.shape
+    num_bits, size = _words_and_bits(sight)[1], window_size(sight)
+    place = np.arange(num_bits, dtype=np.uint32).reshape(-1, *(1,) * len(trailing))
+    cells = ((words[:, :, :, None] >> place) & 1).reshape(num, kinds, num_words * num_bits, *trailing)
+    return cells[:, :, :size].reshape(num, kinds * size, *trailing).astype(jnp.float32)
+
+
+def _walls(centre: Array, walls: np.ndarray, sight: int) -> Array:
     rows, columns = walls.shape
-    padded = np.pad(walls, sight, constant_values=True)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * sight + 1, 2 * sight + 1))
-    bits = np.zeros((rows * columns, _num_words(sight) * _BITS), bool)
-    bits[:, : window_size(sight)] = windows.reshape(rows * columns, -1)
-    table = np.packbits(bits, axis=1, bitorder="little").view("<u4")
+    num_words, num_bits = _words_and_bits(sight)
+    around = np.lib.stride_tricks.sliding_window_view(
+        np.pad(walls, sight, constant_values=True), (2 * sight + 1, 2 * sight + 1)
+    )
+    bits = np.zeros((rows * columns, num_words * num_bits), np.uint64)
+    bits[:, : window_size(sight)] = around.reshape(rows * columns, -1)
+    table = (bits.reshape(-1, num_words, num_bits) << np.arange(num_bits, dtype=np.uint64)).sum(-1)
     cell = centre[:, 0] * columns + centre[:, 1]
-    return [jnp.asarray(table[:, number])[cell] for number in range(table.shape[1])]
+    return jnp.stack([jnp.asarray(table[:, word], jnp.uint32)[cell] for word in range(num_words)], axis=1)[:, None]
 
 
-def shown(words: Words, sight: int) -> Array:
-    """Return windows as numbers 0 and 1; float32 [A, W, ...]."""
-    parts = []
-    for number, word in enumerate(words):
-        place = np.arange(min(_BITS, window_size(sight) - _BITS * number), dtype=np.uint32)
-        place = place.reshape(1, -1, *(1,) * (word.ndim - 1))
-        parts.append((word[:, None] >> place) & 1)
-    return jnp.concatenate(parts, axis=1).astype(jnp.float32)
-
-
-def _num_words(sight: int) -> int:
-    return -(-window_size(sight) // _BITS)
+def _words_and_bits(sight: int) -> tuple[int, int]:
+    """Return V, and how many bits of each word are used: as many in all, or hardly more than the window has cells."""
+    size = window_size(sight)
+    num_words = -(-size // _MOST_BITS)
+    return num_words, -(-size // num_words)
