@@ -45,7 +45,7 @@ class SwitchRiddle:
 
     The best return for three prisoners is 20/27 = 0.741, the probability that all have been in the room in 6 days: the
     switch is turned on by the second different prisoner, and the third, who finds it on, tells. A uniformly random
-    policy gets RANDOM_RETURN. Both are exact.
+    policy, over legal actions, gets -0.480. Both are exact.
 
     Observation of prisoner i:
 
@@ -110,7 +110,7 @@ class SwitchRiddle:
         )
 
     def draw(self, axes: Any, state: SwitchState, step: TimeStep) -> None:
-        """Draw the room with its lamp, lit while the switch is on, and the prisoners, who have been there or not."""
+        """Draw the room with its lamp, lit while the switch is on, and the prisoners, a tick below who has been there."""
         from matplotlib import patches
 
         num = self.num_agents
@@ -123,7 +123,7 @@ class SwitchRiddle:
             place = (middle, 1.2) if i == int(state.inside) else (i, 0.0)
             axes.add_patch(patches.Circle(place, 0.3, fc=f"C{i % 10}", alpha=1.0 if has_been else 0.25))
             axes.annotate(str(i), place, ha="center", va="center")
-            axes.annotate("has been inside" if has_been else "", (i, -0.55), ha="center", va="center", fontsize=7)
+            axes.annotate("✓" if has_been else "", (i, -0.55), ha="center", va="center")
         told = float(np.asarray(step.reward)[0])
         said = {1.0: "   told: right", -1.0: "   told: wrong"}.get(told, "")
         axes.set_title(f"day {int(state.time) + 1} of {self.spec.horizon}{said}")

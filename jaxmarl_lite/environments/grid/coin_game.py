@@ -43,9 +43,10 @@ class CoinGame:
     et al. 2018, arXiv:1709.04326, section 5.2 (whose program lets the two colours alternate, and begins with agents
     apart, as here).
 
-    Returns of each of two agents in 150 steps, means of 20,000 episodes, standard errors below 0.1: uniformly random
-    play -7.5; both taking every coin that they can get RETURN_GREEDY (0 is expected whenever the colours are treated
-    alike); both walking to their own coins and round the other's RETURN_COOPERATIVE.
+    Returns of each of two agents in 150 steps, means of 20,000 episodes with standard errors below 0.1: 0 in uniformly
+    random play, and 0 if both walk straight to every coin (exactly, as half of all coins are taken from their owner);
+    50.0 if both walk to their own coins and step round the other's; 95.3 for one who takes all beside such a
+    cooperator, who gets -42.3.
 
     Observation of agent i, planes of size^2 cells, row by row, that are 1 where a thing is:
 
@@ -135,7 +136,7 @@ class CoinGame:
             crowd = np.flatnonzero((pos == pos[i]).all(1))
             shift = 0.16 * (2 * np.searchsorted(crowd, i) - len(crowd) + 1)
             world.draw_disc(axes, (row, column + shift), f"C{i}", str(i))
-        paid = "   ".join(f"{i}: {reward:+g}" for i, reward in enumerate(np.asarray(step.reward)))
+        paid = ", ".join(f"{reward:+g}" for reward in np.asarray(step.reward))
         axes.set_title(f"step {int(state.time)}   reward {paid}")
 
     def _move(

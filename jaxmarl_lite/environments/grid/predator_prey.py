@@ -59,7 +59,9 @@ class PredatorPrey:
     (8 predators, 8 prey, 10x10, sight 2, 200 steps, penalties 0 to 2), in which 40 is the best return; there the order
     of turns is random. Son et al. 2019, arXiv:1905.05408, section 5.2, punish lone attempts alike.
 
-    RETURNS
+    Returns of each agent by default, means of at least 2,000 episodes with standard errors below 0.5: uniformly random
+    legal play -93.9 (5.0 without a penalty), and 35.8 for pairs that see the whole grid, walk to the prey that is
+    nearest to both (three steps in ten at random), and catch when both are beside it.
 
     Observation of predator i, of sight s: two windows of (2 s + 1)^2 cells around it, row by row:
 

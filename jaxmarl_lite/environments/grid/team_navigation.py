@@ -41,7 +41,9 @@ class TeamNavigation:
     and goals begin in different free cells, all drawn anew in every episode; by default of four rooms with a door
     between neighbours.
 
-    RETURNS
+    Returns of each agent by default, means of 20,000 episodes with standard errors below 0.2: uniformly random play
+    -124.9, and 6.0, in 7.3 steps, for agents that know the map and all goals, and walk the shortest ways of the best
+    assignment (one step in fifty at random, to get past one another).
 
     Observation of agent i, of sight s: its place, and three windows of (2 s + 1)^2 cells around it, row by row:
 

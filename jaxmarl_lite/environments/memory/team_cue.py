@@ -137,7 +137,7 @@ class TeamCue:
         if time == self.spec.horizon:
             return "the end"
         if question >= 0:
-            return f"question {question}: whose cue? agent i + {question}'s"
+            return "own cue?" if question == 0 else f"cue of i + {question}?"
         return "speak" if time == self.delay else "cues are shown" if time == 0 else "wait"
 
     def _question(self, state: TeamCueState) -> Array:
