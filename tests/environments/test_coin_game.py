@@ -107,7 +107,11 @@ def test_random_episodes_are_those_of_a_naive_simulator(num_agents, size):
     before, after, ts = jax.device_get(jax.jit(jax.vmap(episode))(jax.random.split(KEY, episodes), actions))
     taken = 0
     for at in np.ndindex(episodes, length):
-        pos, coin, owner = [tuple(x) for x in before.agent_pos[at].tolist()], tuple(before.coin_pos[at]), before.owner[at]
+        pos, coin, owner = (
+            [tuple(x) for x in before.agent_pos[at].tolist()],
+            tuple(before.coin_pos[at]),
+            before.owner[at],
+        )
         want, reward, is_taken = naive_step(pos, coin, owner, np.asarray(actions[at]), size)
         assert [tuple(x) for x in after.agent_pos[at].tolist()] == want
         np.testing.assert_array_equal(ts.reward[at], reward)
@@ -133,7 +137,7 @@ def test_new_coins_are_uniform_over_free_cells_and_colours(pos):
 
 
 def walking(env, state, cooperates):
-    """Return the action of each agent: straight to the coin, or round it if it is another's and the agent cooperates."""
+    """Return each agent's action: straight to the coin, or round another's if the agent cooperates."""
     apart = (state.coin_pos - state.agent_pos + env.size // 2) % env.size - env.size // 2
     row, column = apart[:, 0], apart[:, 1]
     straight = jnp.where(row < 0, UP, jnp.where(row > 0, DOWN, jnp.where(column < 0, LEFT, RIGHT)))
@@ -165,7 +169,10 @@ def test_returns_of_walkers_are_those_of_the_text(cooperates, expected):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_agents": 9}, "num_agents=9 is not allowed: the 9 cells of this 3x3 grid must hold every agent and a coin"),
+        (
+            {"num_agents": 9},
+            "num_agents=9 is not allowed: the 9 cells of this 3x3 grid must hold every agent and a coin",
+        ),
         ({"size": 1}, "size=1 is not allowed"),
         ({"loss": float("inf")}, "loss=inf is not allowed"),
     ],

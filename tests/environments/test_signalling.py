@@ -40,7 +40,9 @@ def test_speaker_and_listener_take_turns_and_see_only_their_own():
         speaks = now in (0, 2)
         np.testing.assert_array_equal(ts.obs[now, 0], np.eye(5)[spoken] * speaks)
         np.testing.assert_array_equal(ts.obs[now, 1], np.zeros(5) if speaks else np.eye(5)[heard])
-        np.testing.assert_array_equal(ts.state[now], [*np.eye(5)[spoken], *(np.eye(3)[heard] if heard >= 0 else [0] * 3)])
+        np.testing.assert_array_equal(
+            ts.state[now], [*np.eye(5)[spoken], *(np.eye(3)[heard] if heard >= 0 else [0] * 3)]
+        )
     np.testing.assert_array_equal(ts.terminated.all(-1), [0, 0, 0, 0, 1])
     assert not np.asarray(ts.truncated).any()
 

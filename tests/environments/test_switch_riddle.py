@@ -76,7 +76,9 @@ def test_only_the_prisoner_in_the_room_sees_the_switch_and_may_act():
     np.testing.assert_allclose(ts.state, [0, 0, 1, 0, 0, 0, 1, 0, 1, 0.5])
 
 
-@pytest.mark.parametrize(("before", "action", "after"), [(0, NONE, 0), (1, NONE, 1), (0, ON, 1), (1, ON, 1), (1, OFF, 0)])
+@pytest.mark.parametrize(
+    ("before", "action", "after"), [(0, NONE, 0), (1, NONE, 1), (0, ON, 1), (1, ON, 1), (1, OFF, 0)]
+)
 def test_the_switch_is_as_it_was_left(before, action, after):
     env = make("comm/switch_riddle")
     state = with_inside(env, 1)._replace(switch=jnp.array(bool(before)))

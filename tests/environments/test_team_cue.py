@@ -13,7 +13,7 @@ KEY = jax.random.key(0)
 
 
 def play(env, cue, policy):
-    """Return the steps [T + 1] of an episode of these cues; policy(memory, obs [A, O], time) -> (memory, action [A])."""
+    """Return the steps [T + 1] of an episode with these cues; policy(memory, obs, time) -> (memory, action [A])."""
     state = env.reset(KEY)[0]._replace(cue=cue)
     begun = env.observe(state)
 

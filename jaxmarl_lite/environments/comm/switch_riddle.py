@@ -110,7 +110,7 @@ class SwitchRiddle:
         )
 
     def draw(self, axes: Any, state: SwitchState, step: TimeStep) -> None:
-        """Draw the room with its lamp, lit while the switch is on, and the prisoners, a tick below who has been there."""
+        """Draw the room with its lamp, lit while the switch is on, and a tick below whoever has been there."""
         from matplotlib import patches
 
         num = self.num_agents

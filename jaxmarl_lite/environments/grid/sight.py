@@ -20,9 +20,7 @@ def window_size(sight: int) -> int:
     return (2 * sight + 1) ** 2
 
 
-def windows(
-    centre: Array, kinds: Sequence[tuple[Array, Array]], sight: int, walls: np.ndarray | None = None
-) -> Array:
+def windows(centre: Array, kinds: Sequence[tuple[Array, Array]], sight: int, walls: np.ndarray | None = None) -> Array:
     """Return what each of A agents at `centre`, int32 [A, 2, ...], sees of each kind of things; uint32 [A, P, V, ...].
 
     A kind is positions, int32 [B, 2, ...], and whether these things are there, bool [B, ...]. With `walls`, bool [rows,

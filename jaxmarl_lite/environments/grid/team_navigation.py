@@ -3,7 +3,6 @@
 import functools
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -35,8 +34,8 @@ class TeamNavigation:
     """A agents among walls look for A goals and cover them all, one shared reward, without bumping.
 
     It is grid/navigation with goals that belong to nobody. Actions are 0 up, 1 down, 2 left, 3 right, 4 stay, and
-    moves, walls and bumps are those there, but that agents on goals move on as they like. The reward of everybody is +10
-    when there is an agent on every goal, which terminates the episode, else -0.05 - 0.1 (sum over goals of the
+    moves, walls and bumps are those there, but that agents on goals move on as they like. The reward of everybody is
+    +10 when there is an agent on every goal, which terminates the episode, else -0.05 - 0.1 (sum over goals of the
     Manhattan distance to the nearest agent, through walls) - 0.5 a bump. It is truncated after `horizon` steps. Agents
     and goals begin in different free cells, all drawn anew in every episode; by default of four rooms with a door
     between neighbours.
@@ -139,8 +138,8 @@ class TeamNavigation:
         pos = np.asarray(state.agent_pos)
         for row, column in np.asarray(state.goal_pos):
             covered = (pos == (row, column)).all(1).any()
-            square = patches.Rectangle((column - 0.4, row - 0.4), 0.8, 0.8, fill=False, lw=3, ec="C2" if covered else "C3")
-            axes.add_patch(square)
+            colour = "C2" if covered else "C3"
+            axes.add_patch(patches.Rectangle((column - 0.4, row - 0.4), 0.8, 0.8, fill=False, lw=3, ec=colour))
         for i, (row, column) in enumerate(pos):
             corner = (column - width / 2, row - width / 2)
             axes.add_patch(patches.Rectangle(corner, width, width, fc=f"C{i % 10}", alpha=0.12, zorder=1))

@@ -44,7 +44,7 @@ class TeamCue:
     | index | meaning | unit | range |
     | --- | --- | --- | --- |
     | C numbers | in the first step its cue, one-hot; later zeros | - | 0 or 1 |
-    | (A - 1) C numbers | words of agents i + 1, i + 2, ... (mod A), one-hot, in the step after they spoke | - | 0 or 1 |
+    | (A - 1) C numbers | words of agents i + 1, i + 2, ... (mod A), one-hot, in the step behind them | - | 0 or 1 |
     | 1 number | it is to speak now | - | 0 or 1 |
     | A numbers | the question asked now, one-hot; zeros before | - | 0 or 1 |
 
