@@ -176,14 +176,16 @@ class PredatorPrey:
     ) -> tuple[Array, Array, Array, Array, Array]:
         """Return both kinds' positions [A, 2, ...] and [Q, 2, ...] and flags, and the failed attempts [...].
 
-        Turns are iterations of loops, since XLA would work out every earlier turn again for each later one.
+        Turns are iterations of loops, since XLA would work out every earlier turn again for each later one; so are
+        the looks at what is in a cell, for each of the places where the answer is used.
         """
         move, catches = world.displacement(action), hunting & (action == CATCH)
         agent_cells, prey_cells = self._cells(agent_pos, hunting), self._cells(prey_pos, free)
+        choices = self._choices(bits)
 
         def predator(i, world_now):
             pos, cells = world_now
-            wanted, cell, is_open = self._look_at(pos[i] + move[i], [*cells, *prey_cells])
+            wanted, cell, is_open = self._look_at(pos[i] + move[i], jnp.concatenate([cells, prey_cells]))
             moves = hunting[i] & is_open
             return _put(pos, i, jnp.where(moves, wanted, pos[i])), _put(cells, i, jnp.where(moves, cell, cells[i]))
 
@@ -192,22 +194,27 @@ class PredatorPrey:
         def prey(q, world_now):
             pos, cells, still, free, failed = world_now
             catching = catches & still & _is_beside(agent_pos, pos[q])
-            hands = world.total_of(catching)
+            hands = catching.astype(jnp.int32).sum(0)
             caught = free[q] & (hands >= self.needed)
             if self.removal:
                 still &= ~(caught & catching)
             left = free[q] & ~caught
-            others = [*jnp.where(still, agent_cells, GONE), *cells]
-            chance = bits[q // _PREY_PER_WORD] // jnp.uint32(_CHOICES) ** (q % _PREY_PER_WORD) % _CHOICES
-            where, cell = self._wander(pos[q], cells[q], others, chance.astype(jnp.int32))
+            others = jnp.concatenate([jnp.where(still, agent_cells, GONE), cells])
+            place, cell = self._wander(pos[q], cells[q], others, choices[q])
             failed += left & (hands > 0)
-            return _put(pos, q, where), _put(cells, q, jnp.where(left, cell, GONE)), still, _put(free, q, left), failed
+            return _put(pos, q, place), _put(cells, q, jnp.where(left, cell, GONE)), still, _put(free, q, left), failed
 
         now = (prey_pos, prey_cells, hunting, free, jnp.zeros(free.shape[1:], jnp.int32))
         prey_pos, _, hunting, free, failed = jax.lax.fori_loop(0, self.num_prey, prey, now)
         return agent_pos, prey_pos, hunting, free, failed
 
-    def _wander(self, here: Array, cell: Array, others: list[Array], choice: Array) -> tuple[Array, Array]:
+    def _choices(self, bits: Array) -> Array:
+        """Return a number below 12 for each prey from random bits; uint32 [ceil(Q / 4), ...] -> int32 [Q, ...]."""
+        digits = [bits // np.uint32(_CHOICES**digit) % np.uint32(_CHOICES) for digit in range(_PREY_PER_WORD)]
+        digits = jnp.stack(digits, axis=1).reshape(-1, *bits.shape[1:])
+        return digits[: self.num_prey].astype(jnp.int32)
+
+    def _wander(self, here: Array, cell: Array, others: Array, choice: Array) -> tuple[Array, Array]:
         """Return position [2, ...] and cell of a prey that moves beside `here`, by a number below 12."""
         moves = world.displacement(jnp.arange(world.NUM_MOVES)).reshape(world.NUM_MOVES, 2, *(1,) * (here.ndim - 1))
         wanted, beside, is_open = self._look_at(jnp.moveaxis(here + moves, 1, 0), others)
@@ -218,12 +225,13 @@ class PredatorPrey:
             rank -= is_open[move]
         return here, cell
 
-    def _look_at(self, wanted: Array, others: list[Array]) -> tuple[Array, Array, Array]:
-        """Return positions [2, ...], their cells, and whether they are on the grid and nobody is there."""
+    def _look_at(self, wanted: Array, others: Array) -> tuple[Array, Array, Array]:
+        """Return positions [2, ...], their cells, and whether these are on the grid and none of the `others`."""
         row, column = wanted
         inside = (row >= 0) & (row < self.size) & (column >= 0) & (column < self.size)
         cell = row * self.size + column
-        return wanted, cell, inside & ~world.any_of([cell == other for other in others])
+        taken = jax.lax.fori_loop(0, len(others), lambda i, taken: taken | (cell == others[i]), ~inside)
+        return wanted, cell, ~taken
 
     def _cells(self, pos: Array, present: Array) -> Array:
         return jnp.where(present, pos[:, 0] * self.size + pos[:, 1], GONE)

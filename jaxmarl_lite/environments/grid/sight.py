@@ -30,8 +30,10 @@ def windows(centre: Array, kinds: Sequence[tuple[Array, Array]], sight: int, wal
     num_words, num_bits = _words_and_bits(sight)
     trailing = (1,) * (centre.ndim - 2)
     first_bit = (num_bits * np.arange(num_words, dtype=np.int32)).reshape(1, 1, -1, *trailing)
-    is_kind = np.repeat(np.arange(len(kinds)), [len(pos) for pos, _ in kinds])[:, None] == np.arange(len(kinds))
-    is_kind = jnp.asarray(is_kind.reshape(-1, 1, len(kinds), 1, *trailing))
+    none = jnp.zeros((centre.shape[0], len(kinds), num_words, *centre.shape[2:]), jnp.uint32)
+    words = none if walls is None else jnp.concatenate([none, _walls(centre, walls, sight)], axis=1)
+    is_kind = np.repeat(np.arange(len(kinds)), [len(pos) for pos, _ in kinds])[:, None] == np.arange(words.shape[1])
+    is_kind = jnp.asarray(is_kind.reshape(-1, 1, words.shape[1], 1, *trailing))
     things, present = (jnp.concatenate(parts) for parts in zip(*kinds, strict=True))
 
     def add(number: Array, words: Array) -> Array:
@@ -42,18 +44,25 @@ def windows(centre: Array, kinds: Sequence[tuple[Array, Array]], sight: int, wal
         return words | jnp.where(is_set, jnp.uint32(1) << bit.astype(jnp.uint32), jnp.uint32(0))
 
     # A loop, as XLA would otherwise work out a word again for each of the numbers that are read from it.
-    shape = (centre.shape[0], len(kinds), num_words, *centre.shape[2:])
-    words = jax.lax.fori_loop(0, len(things), add, jnp.zeros(shape, jnp.uint32))
-    return words if walls is None else jnp.concatenate([words, _walls(centre, walls, sight)], axis=1)
+    return jax.lax.fori_loop(0, len(things), add, words)
 
 
-def shown(words: Array, sight: int) -> Array:
-    """Return windows, uint32 [A, P, V, ...], as numbers 0 and 1, kind by kind; float32 [A, P W, ...]."""
-    num, kinds, num_words, *trailing = words.shape
+def shown(words: Array, sight: int, *first: Array) -> Array:
+    """Return windows, uint32 [A, P, V, ...], as numbers 0 and 1, kind by kind, behind those of `first`, [A, K, ...].
+
+    The result is float32 [A, K + P W, ...].
+    """
     num_bits, size = _words_and_bits(sight)[1], window_size(sight)
-    place = np.arange(num_bits, dtype=np.uint32).reshape(-1, *(1,) * len(trailing))
-    cells = ((words[:, :, :, None] >> place) & 1).reshape(num, kinds, num_words * num_bits, *trailing)
-    return cells[:, :, :size].reshape(num, kinds * size, *trailing).astype(jnp.float32)
+
+    def of_agent(seen: tuple[Array, ...]) -> Array:
+        *first, words = seen
+        kinds, num_words, *trailing = words.shape
+        place = np.arange(num_bits, dtype=np.uint32).reshape(-1, *(1,) * len(trailing))
+        cells = ((words[:, :, None] >> place) & 1).reshape(kinds, num_words * num_bits, *trailing)
+        return jnp.concatenate([*first, cells[:, :size].reshape(kinds * size, *trailing).astype(jnp.float32)])
+
+    # A loop, as XLA would otherwise find the numbers in the order in which they are read, one at a time.
+    return jax.lax.map(of_agent, (*first, words))
 
 
 def _walls(centre: Array, walls: np.ndarray, sight: int) -> Array:

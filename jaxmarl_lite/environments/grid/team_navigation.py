@@ -158,7 +158,7 @@ class TeamNavigation:
         seen = sight.windows(agent_pos, [(agent_pos, there), (goal_pos, there)], self.sight, self._walls)
         pos, goals = agent_pos / (self.size - 1), goal_pos / (self.size - 1)
         state = jnp.concatenate([pos, goals]).reshape(-1, *pos.shape[2:])
-        return jnp.concatenate([pos, sight.shown(seen, self.sight)], axis=1), state
+        return sight.shown(seen, self.sight, pos), state
 
     @property
     def _walls(self) -> np.ndarray:
