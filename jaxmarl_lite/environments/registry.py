@@ -8,11 +8,17 @@ from typing import Any
 from jaxmarl_lite.core.env import Env
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
+from jaxmarl_lite.environments.comm.signalling import Signalling
+from jaxmarl_lite.environments.comm.switch_riddle import SwitchRiddle
+from jaxmarl_lite.environments.grid.coin_game import CoinGame
 from jaxmarl_lite.environments.grid.navigation import Navigation
+from jaxmarl_lite.environments.grid.predator_prey import PredatorPrey
+from jaxmarl_lite.environments.grid.team_navigation import TeamNavigation
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.matrix.two_step import TwoStep
 from jaxmarl_lite.environments.memory.cue import Cue
+from jaxmarl_lite.environments.memory.team_cue import TeamCue
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 from jaxmarl_lite.environments.probe.probes import PROBES
 
@@ -21,11 +27,17 @@ Constructor = Callable[..., Env]
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _constructors: dict[str, Constructor] = {
+    "comm/signalling": Signalling,
+    "comm/switch_riddle": SwitchRiddle,
+    "grid/coin_game": CoinGame,
+    "grid/navigation": Navigation,
+    "grid/predator_prey": PredatorPrey,
+    "grid/team_navigation": TeamNavigation,
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "matrix/two_step": TwoStep,
-    "grid/navigation": Navigation,
     "memory/cue": Cue,
+    "memory/team_cue": TeamCue,
     "mpe/simple_spread": SimpleSpread,
     **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
 }

@@ -133,7 +133,7 @@ def test_profile_prints_a_table(cli):
         (["bench", "env", "matrix/chicken", "--sweep", "-1"], ["num_envs=-1 is not allowed"]),
         (["bench", "env", "matrix/chicken", "--sweep", "few"], ["'few'"]),
         (["bench", "env", "matrix/chicken", "--out", "speed"], ["out='speed' is not allowed"]),
-        (["profile", "ippo", "grid/navigatoin"], ["did you mean grid/navigation?"]),
+        (["profile", "ippo", "grid/navigatoin"], ["did you mean grid/navigation"]),
         (["profile", *WORDS, "--repeats", "0"], ["repeats=0 is not allowed"]),
         (["profile", *WORDS, "--seeds", "0"], ["seeds=0 is not allowed"]),
         (["profile", *WORDS, "--minibatches", "3"], ["minibatches=3 does not divide num_envs=8"]),

@@ -53,7 +53,7 @@ def test_the_overview_names_every_command(cli, words):
                 "known are central_q, coma, happo, hatrpo, ia2c, impala, ippo, iql, iql_tabular, maa2c, mappo, matrpo",
             ],
         ),
-        (["train", "ippo", "grid/navigatoin"], ["'grid/navigatoin'", "did you mean grid/navigation?"]),
+        (["train", "ippo", "grid/navigatoin"], ["'grid/navigatoin'", "did you mean grid/navigation"]),
         (["train", "ippo", "spread"], ["unknown environment 'spread'", "did you mean", "mpe/simple_spread"]),
         (["train", "ippo"], ["ENV"]),
         (["train"], ["ALGO"]),

@@ -5,10 +5,17 @@ import pytest
 from jaxmarl_lite.environments.contract import check_env
 from jaxmarl_lite.environments.registry import envs, make
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}
 
 VARIANTS = [
+    ("comm/signalling", {"num_meanings": 5, "num_words": 3, "rounds": 2, "noise": 0.5}),
+    ("grid/coin_game", {"num_agents": 3, "size": 2, "horizon": 9}),
+    ("grid/predator_prey", {"num_agents": 3, "num_prey": 2, "size": 3, "removal": False, "horizon": 20}),
+    ("grid/team_navigation", {"num_agents": 1, "size": 2, "walls": None, "sight": 3}),
+    ("memory/team_cue", {"num_agents": 3, "num_cues": 2, "delay": 1}),
     ("mpe/simple_spread", {"continuous": True}),
     ("matrix/climbing", {"observation": "last_action"}),
     ("matrix/game", {"payoff": PAYOFF, "observation": "last_action", "horizon": 1}),

@@ -56,7 +56,11 @@ def test_environments_built_by_hand_have_no_origin():
     ("name", "settings", "sentence"),
     [
         ("mpe/simple_sprad", {}, "unknown environment 'mpe/simple_sprad'; did you mean mpe/simple_spread?"),
-        ("navigation", {}, "unknown environment 'navigation'; did you mean grid/navigation?"),
+        (
+            "navigation",
+            {},
+            "unknown environment 'navigation'; did you mean grid/navigation or grid/team_navigation?",
+        ),
         (
             "grid/navigation",
             {"sise": 4},

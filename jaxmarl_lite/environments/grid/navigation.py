@@ -1,11 +1,9 @@
 """Team navigation on a grid: every agent must stand on its own goal at the same time."""
 
-import functools
 import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -15,6 +13,7 @@ from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_bool, require_int
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import along_last
+from jaxmarl_lite.environments.grid import world
 
 GOAL_REWARD = 10.0
 STEP_COST = 0.05
@@ -86,12 +85,12 @@ class Navigation:
         for name in ("random_starts", "random_goals", "stay"):
             require_bool(name, getattr(self, name))
         if self.walls is not None:
-            object.__setattr__(self, "walls", _checked_walls(self.walls, self.size))
+            object.__setattr__(self, "walls", world.checked_walls(self.walls, self.size))
         self._place("starts", self.random_starts, quarter_turns=0)
         self._place("goals", self.random_goals, quarter_turns=1)
         if self.starts is not None and self.starts == self.goals:
             raise SettingError(f"starts={self.starts!r} is not allowed: every agent would begin on its goal.")
-        free = len(self._free_cells())
+        free = len(world.free_cells(self._walls))
         needed = self.num_agents * (self.random_starts + self.random_goals)
         fixed = set(self.starts or ()) | set(self.goals or ())
         if needed > free - len(fixed):
@@ -115,11 +114,10 @@ class Navigation:
     def reset(self, key: Key) -> tuple[NavigationState, TimeStep]:
         """Begin an episode; all random starts and goals lie on different free cells."""
         num = self.num_agents
-        cells = self._free_cells(*(self.starts or ()), *(self.goals or ()))
+        cells = world.free_cells(self._walls, (*(self.starts or ()), *(self.goals or ())))
         drawn = num * (self.random_starts + self.random_goals)
         if drawn:
-            # The largest of random numbers, one a cell, are distinct cells in a uniformly random order.
-            chosen = jnp.asarray(cells)[jax.lax.top_k(jax.random.uniform(key, (len(cells),)), drawn)[1]]
+            chosen = jnp.asarray(cells, jnp.int32)[world.draw_distinct(key, len(cells), drawn)]
         starts = chosen[:num] if self.random_starts else jnp.asarray(self.starts, jnp.int32)
         goals = chosen[-num:] if self.random_goals else jnp.asarray(self.goals, jnp.int32)
         state = NavigationState(starts, goals, jnp.zeros((), jnp.int32))
@@ -157,44 +155,20 @@ class Navigation:
         """Draw walls as black cells, goals as squares and agents as discs of the same colour."""
         from matplotlib import patches
 
-        axes.imshow(self._wall_map(), cmap="Greys", vmin=0, vmax=1)
-        axes.set_xticks(np.arange(self.size + 1) - 0.5, labels=[])
-        axes.set_yticks(np.arange(self.size + 1) - 0.5, labels=[])
-        axes.grid(color="0.8")
+        world.draw_grid(axes, self._walls)
         for i in range(self.num_agents):
             row, column = np.asarray(state.goal_pos)[i]
             square = patches.Rectangle((column - 0.4, row - 0.4), 0.8, 0.8, fill=False, lw=3, ec=f"C{i}")
             axes.add_patch(square)
-            row, column = np.asarray(state.agent_pos)[i]
-            axes.add_patch(patches.Circle((column, row), 0.3, color=f"C{i}"))
-            axes.annotate(str(i), (column, row), ha="center", va="center", color="white")
+            world.draw_disc(axes, np.asarray(state.agent_pos)[i], f"C{i}", str(i))
         axes.set_title(f"step {int(state.time)}   reward {float(np.asarray(step.reward)[0]):+.2f}")
 
     def _move(self, before: Array, goal: Array, action: Array) -> tuple[Array, Array, Array]:
         """Return positions, the sum of distances to the goals, and the number of bumps; [A, 2, ...] -> also [...]."""
-        up, down, left, right = ((action == move).astype(jnp.int32) for move in range(4))
-        arrived = _both(before == goal)
-        wanted = before + jnp.where(arrived[:, None], 0, jnp.stack([down - up, right - left], axis=1))
-        inside = _both((wanted >= 0) & (wanted < self.size))
-        if self.walls is not None:
-            cell = jnp.clip(wanted, 0, self.size - 1)
-            inside &= ~jnp.asarray(self._wall_map())[cell[:, 0], cell[:, 1]]
-        pos = jnp.where(inside[:, None], wanted, before)
-        collided = jnp.zeros(pos.shape[2:], bool)
-        # Going back can only meet somebody who has not gone back yet, so A rounds always suffice.
-        for _ in range(self.num_agents - 1):
-            shared = self._shares_cell(pos)
-            collided |= functools.reduce(operator.or_, shared)
-            pos = jnp.where(shared[:, None], before, pos)
-        blocked = _sum(~inside)
-        return pos, _sum(jnp.abs(pos - goal).reshape(-1, *pos.shape[2:])), blocked + collided
-
-    def _shares_cell(self, pos: Array) -> Array:
-        """Return whether each agent is not alone in its cell; [A, 2, ...] -> bool [A, ...]."""
-        row, column = pos[:, 0], pos[:, 1]
-        agents = range(self.num_agents)
-        same = [[(row[i] == row[j]) & (column[i] == column[j]) for j in agents if j != i] for i in agents]
-        return jnp.stack([functools.reduce(operator.or_, others) for others in same])
+        arrived = (before[:, 0] == goal[:, 0]) & (before[:, 1] == goal[:, 1])
+        move = jnp.where(arrived[:, None], 0, world.displacement(action))
+        pos, bumps = world.move_together(before, move, self._walls)
+        return pos, world.total_of(jnp.abs(pos - goal).reshape(-1, *pos.shape[2:])), bumps
 
     def _place(self, name: str, is_random: bool, quarter_turns: int) -> None:
         given = getattr(self, name)
@@ -204,24 +178,11 @@ class Navigation:
             return
         if given is None:
             given = _round_the_border(self.num_agents, self.size, quarter_turns, name)
-        object.__setattr__(self, name, _checked_places(name, given, self.num_agents, self._free_cells()))
+        object.__setattr__(self, name, _checked_places(name, given, self.num_agents, world.free_cells(self._walls)))
 
-    def _wall_map(self) -> np.ndarray:
-        rows = self.walls or ("." * self.size,) * self.size
-        return np.array([[cell == "#" for cell in row] for row in rows])
-
-    def _free_cells(self, *taken: tuple[int, int]) -> list[tuple[int, int]]:
-        free = [(int(row), int(column)) for row, column in np.argwhere(~self._wall_map())]
-        return [cell for cell in free if cell not in taken]
-
-
-# Reductions over few elements, written out: on a CPU a reduction over a tiny axis is a scalar loop.
-def _both(flags: Array) -> Array:
-    return flags[:, 0] & flags[:, 1]
-
-
-def _sum(values: Array) -> Array:
-    return functools.reduce(operator.add, (value.astype(jnp.int32) for value in values))
+    @property
+    def _walls(self) -> np.ndarray:
+        return world.wall_map(self.walls, self.size)
 
 
 def _round_the_border(num: int, size: int, quarter_turns: int, name: str) -> tuple[tuple[int, int], ...]:
@@ -249,13 +210,3 @@ def _checked_places(
             "not in a wall."
         )
     return places
-
-
-def _checked_walls(walls: Sequence[str], size: int) -> tuple[str, ...]:
-    rows = tuple(walls.split("/")) if isinstance(walls, str) else tuple(walls)
-    if len(rows) != size or any(not isinstance(row, str) or len(row) != size or set(row) - set(".#") for row in rows):
-        raise SettingError(
-            f"walls={walls!r} is not allowed: it must be {size} strings of {size} characters, "
-            "'.' for a free cell and '#' for a wall."
-        )
-    return rows

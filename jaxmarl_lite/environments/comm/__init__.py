@@ -1,0 +1,1 @@
+"""Worlds in which agents must tell one another something."""
