@@ -15,6 +15,7 @@ VARIANTS = {
     "mappo": ("", "--sharing independent", "--memory 32"),
     **dict.fromkeys(("ia2c", "maa2c", "coma", "impala", "trpo", "matrpo", "happo", "hatrpo"), ("",)),
     **dict.fromkeys(("iql", "vdn", "qmix", "qplex", "qtran_base", "qtran_alt", "central_q", "pqn"), ("",)),
+    **dict.fromkeys(("iddpg", "maddpg", "matd3", "isac", "masac", "facmac", "maac"), ("",)),
 }
 
 

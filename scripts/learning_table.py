@@ -30,6 +30,7 @@ SPREAD_STEPS = {
 CLIMBING_STEPS = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
 VALUE = ("iql", "vdn", "vdn_dueling", "qmix", "qtran_base", "qtran_alt", "qplex", "central_q", "pqn")
 VALUE_ASKED = {"qmix": "-30 or more", "vdn": "-30 or more", "pqn": "-30 or more", "iql": "-32 or more"}
+OFF_POLICY = ("iddpg", "maddpg", "matd3", "isac", "masac", "facmac", "maac")
 # Where networks with memory are held against those without, after fewer steps than the best results take.
 TWINS = ("ippo", "mappo", "ia2c", "maa2c", "coma", "happo")
 # Gradients through time are noisier: many steps on one rollout want to be smaller.
@@ -50,14 +51,21 @@ ROWS = {
         for kind, option, asked in (("twin", "", ""), ("memory", MEMORY[algo], "within 2 of the row above"))
     },
     "memory-impala": ("impala mpe/simple_spread --steps 2e6 --seeds 4 --memory 32", "within 2 of impala above"),
-    **{f"twin-{algo}": (f"{algo} mpe/simple_spread --steps 1e6 --seeds 4", "") for algo in ("trpo", "matrpo")},
-    **{
-        f"memory-{algo}": (f"{algo} mpe/simple_spread --steps 1e6 --seeds 4 --memory 32", f"within 2 of {algo} above")
-        for algo in ("trpo", "matrpo", "hatrpo")
-    },
+    "twin-trpo": ("trpo mpe/simple_spread --steps 1e6 --seeds 4", ""),
+    "memory-trpo": ("trpo mpe/simple_spread --steps 1e6 --seeds 4 --memory 32", "within 2 of the row above"),
+    "memory-matrpo": ("matrpo mpe/simple_spread --steps 2e6 --seeds 4 --memory 32", "within 2 of matrpo above"),
+    "memory-hatrpo": ("hatrpo mpe/simple_spread --steps 1e6 --seeds 4 --memory 32", "within 2 of hatrpo above"),
     **{
         f"spread-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4", asked)
         for algo, asked in VALUE_ASKED.items()
+    },
+    **{
+        f"spread-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4", "-33 or more")
+        for algo in ("maddpg", "masac")
+    },
+    **{
+        f"continuous-{algo}": (f"{algo} mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "-28 or more")
+        for algo in ("matd3", "masac")
     },
     "continuous-ippo": ("ippo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
     "continuous-mappo": ("mappo mpe/simple_spread --env.continuous --steps 2e6 --seeds 4", "is learnt"),
@@ -68,7 +76,14 @@ ROWS = {
     },
     **{
         f"navigation-{algo}": (f"{algo} grid/navigation --steps 5e5 --seeds 4", "17.3 in every episode")
-        for algo in (*VALUE, "iql_tabular")
+        for algo in (*VALUE, "iql_tabular", "iddpg", "maddpg", "facmac")
+    },
+    **{
+        f"navigation-maddpg-{way}": (
+            f"maddpg grid/navigation --steps 5e5 --seeds 4 --discrete {way}",
+            "17.3 in every episode",
+        )
+        for way in ("gumbel", "score")
     },
     **{
         f"climbing-{algo}": (
@@ -80,6 +95,21 @@ ROWS = {
     "prisoners_dilemma-iql_tabular": ("iql_tabular matrix/prisoners_dilemma --steps 3e5 --seeds 8", "50: both defect"),
     "prisoners_dilemma": ("ippo matrix/prisoners_dilemma --steps 3e5 --seeds 8", "50: both defect"),
     "penalty": ("ippo matrix/penalty --env.k 0 --steps 3e5 --seeds 8", "500"),
+    **{
+        f"prisoners_dilemma-{algo}": (
+            f"{algo} matrix/prisoners_dilemma --steps 1e5 --seeds 4",
+            "150: the team's reward is learnt" if algo == "facmac" else "50: both defect",
+        )
+        for algo in OFF_POLICY
+    },
+    **{
+        f"matching_pennies-{algo}": (
+            f"{algo} matrix/matching_pennies --steps 1e5 --seeds 4",
+            "0; near uniform on average",
+        )
+        for algo in OFF_POLICY
+        if algo != "facmac"  # whose team is paid nothing whatever it does
+    },
     "matching_pennies": ("ippo matrix/matching_pennies --steps 3e5 --seeds 8", "0; finite"),
     "rock_paper_scissors": ("ippo matrix/rock_paper_scissors --steps 3e5 --seeds 8", "0; finite"),
 }
@@ -158,7 +188,7 @@ def main() -> None:
         lines.append(line)
         if name.startswith("climbing"):
             found.append(found_best(name, summary))
-        if name in ("matching_pennies", "rock_paper_scissors"):
+        if name.startswith(("matching_pennies", "rock_paper_scissors")):
             policies.append(averages(name, summary))
     text = HEADER.format(device=summary["device"], cores=os.cpu_count(), jax=summary["versions"]["jax"])
     text += "\n".join(lines) + "\n"
