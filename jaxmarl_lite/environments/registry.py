@@ -8,6 +8,7 @@ from typing import Any
 from jaxmarl_lite.core.env import Env
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
+from jaxmarl_lite.environments.butterfly.pistonball import Pistonball
 from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
@@ -21,6 +22,7 @@ Constructor = Callable[..., Env]
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _constructors: dict[str, Constructor] = {
+    "butterfly/pistonball": Pistonball,
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "matrix/two_step": TwoStep,

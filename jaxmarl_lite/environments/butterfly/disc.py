@@ -180,9 +180,9 @@ def _solve(
 
     def sweep(_, carried):
         motion, impulses, lifts = carried
-        for i, contact in enumerate(contacts):
-            motion, lifts[i] = _lifted(motion, contact, lifts[i], wanted[i])
-            motion, impulses[i] = _met(motion, contact, impulses[i], bounces[i], friction)
+        for i in reversed(range(CONTACTS)):
+            motion, lifts[i] = _lifted(motion, contacts[i], lifts[i], wanted[i])
+            motion, impulses[i] = _met(motion, contacts[i], impulses[i], bounces[i], friction)
         return motion, impulses, lifts
 
     return jax.lax.fori_loop(0, SWEEPS, sweep, (motion, impulses, lifts))[:2]
