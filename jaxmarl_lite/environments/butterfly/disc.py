@@ -68,10 +68,13 @@ class Disc(NamedTuple):
     """int32 [C, ...], steps since each contact last touched; 1: in the step before"""
 
 
-class _Contact(NamedTuple):
-    normal: Vector  # from the disc outwards
+class _Contacts(NamedTuple):
+    normal: Vector  # from the disc outwards; [C, ...], as all of these
     touches: Array
     overlap: Array
+
+    def at(self, i: int) -> "_Contacts":
+        return _Contacts((self.normal[0][i], self.normal[1][i]), self.touches[i], self.overlap[i])
 
 
 class _Motion(NamedTuple):
@@ -95,10 +98,9 @@ def move(disc: Disc, pistons: Array, friction: Array | float, elasticity: Array 
     """
     pos = disc.pos + TIME_STEP * (disc.vel + disc.lift)
     first = _first_in_reach(pos[0])
-    contacts = [*_contacts_with_pistons(pos, first, pistons), _contact_with_wall(pos, len(pistons))]
-    old = _follow(disc, first)
-    motion, impulses = _solve(disc, contacts, old, friction, elasticity)
-    absence = [jnp.where(c.touches, 1, jnp.minimum(a + 1, MEMORY)) for c, a in zip(contacts, old[2], strict=True)]
+    contacts = _contacts(pos, first, pistons)
+    followed = _follow(disc, first)
+    motion, normal, tangential = _solve(followed, contacts, friction, elasticity)
     return Disc(
         pos=pos,
         vel=jnp.stack(motion.vel),
@@ -106,9 +108,9 @@ def move(disc: Disc, pistons: Array, friction: Array | float, elasticity: Array 
         spin=motion.spin,
         lift=jnp.stack(motion.lift),
         first=first,
-        normal_impulse=jnp.stack([normal for normal, _ in impulses]),
-        friction_impulse=jnp.stack([tangential for _, tangential in impulses]),
-        absence=jnp.stack(absence),
+        normal_impulse=jnp.stack(normal),
+        friction_impulse=jnp.stack(tangential),
+        absence=jnp.where(contacts.touches, 1, jnp.minimum(followed.absence + 1, MEMORY)),
     )
 
 
@@ -116,79 +118,80 @@ def _first_in_reach(x: Array) -> Array:
     return jnp.floor(x / PITCH).astype(jnp.int32) - (REACH - 1)
 
 
-def _contacts_with_pistons(pos: Array, first: Array, pistons: Array) -> list[_Contact]:
-    contacts = []
-    for k in range(REACH):
-        index = first + k
-        exists = (index >= 0) & (index < len(pistons))
-        height = jnp.take_along_axis(pistons, jnp.clip(index, 0, len(pistons) - 1)[None], axis=0)[0]
-        left = PITCH * (index + 1) + HEAD_RADIUS
-        x = jnp.clip(pos[0], left, left + PITCH - 2 * HEAD_RADIUS) - pos[0]
-        y = height - pos[1]
-        square = x * x + y * y
-        apart = jnp.sqrt(jnp.maximum(square, 1e-6))
-        overlap = RADIUS + HEAD_RADIUS - apart
-        contacts.append(_Contact((x / apart, y / apart), exists & (overlap > 0.0), overlap))
-    return contacts
-
-
-def _contact_with_wall(pos: Array, num_pistons: int) -> _Contact:
-    """Return the contact with the nearer wall."""
-    middle = PITCH * (1 + 0.5 * num_pistons)
+def _contacts(pos: Array, first: Array, pistons: Array) -> _Contacts:
+    """Return the contacts with the pistons in reach, from left to right, and with the nearer wall."""
+    num = len(pistons)
+    index = jnp.stack([first + k for k in range(REACH)])
+    left = PITCH * (index + 1) + HEAD_RADIUS
+    x = jnp.clip(pos[0], left, left + PITCH - 2 * HEAD_RADIUS) - pos[0]
+    y = jnp.take_along_axis(pistons, jnp.clip(index, 0, num - 1), axis=0) - pos[1]
+    apart = jnp.sqrt(jnp.maximum(x * x + y * y, 1e-6))
+    overlap = RADIUS + HEAD_RADIUS - apart
+    middle = 0.5 * PITCH * (num + 2)
     side = jnp.where(pos[0] < middle, -1.0, 1.0)
-    overlap = RADIUS + WALL_RADIUS - (0.5 * PITCH * num_pistons - jnp.abs(pos[0] - middle))
-    return _Contact((side, jnp.zeros_like(side)), overlap > 0.0, overlap)
+    into_wall = RADIUS + WALL_RADIUS - (0.5 * PITCH * num - jnp.abs(pos[0] - middle))
+    exists = (index >= 0) & (index < num)
+    return _Contacts(
+        normal=(_with(x / apart, side), _with(y / apart, jnp.zeros_like(side))),
+        touches=_with(exists & (overlap > 0.0), into_wall > 0.0),
+        overlap=_with(overlap, into_wall),
+    )
 
 
-def _follow(disc: Disc, first: Array) -> tuple[list[Array], ...]:
-    """Return impulses and absences of the last step, moved on to where the same pistons are now in reach."""
+def _with(of_pistons: Array, of_wall: Array) -> Array:
+    return jnp.concatenate([of_pistons, of_wall[None]])
+
+
+def _follow(disc: Disc, first: Array) -> Disc:
+    """Return the disc with its memory of contacts shifted to where the same pistons are in reach from `first` on."""
     shift = first - disc.first
-    rows = []
-    for values, forgotten in ((disc.normal_impulse, 0.0), (disc.friction_impulse, 0.0), (disc.absence, MEMORY)):
-        padded = [forgotten, *values[:REACH], forgotten]
-        moved = [
-            jnp.where(shift == 0, padded[k + 1], jnp.where(shift == 1, padded[k + 2], padded[k])) for k in range(REACH)
-        ]
-        near = jnp.abs(shift) <= 1
-        rows.append([*(jnp.where(near, value, forgotten) for value in moved), values[REACH]])
-    return tuple(rows)
+
+    def shifted(values, forgotten):
+        pistons = values[:REACH]
+        none = jnp.full_like(pistons[:1], forgotten)
+        padded = jnp.concatenate([none, pistons, none])
+        moved = jnp.where(shift == 1, padded[2:], jnp.where(shift == -1, padded[:-2], forgotten))
+        return _with(jnp.where(shift == 0, pistons, moved), values[REACH])
+
+    return disc._replace(
+        normal_impulse=shifted(disc.normal_impulse, 0.0),
+        friction_impulse=shifted(disc.friction_impulse, 0.0),
+        absence=shifted(disc.absence, MEMORY),
+    )
 
 
 def _solve(
-    disc: Disc,
-    contacts: list[_Contact],
-    old: tuple[list[Array], ...],
-    friction: Array | float,
-    elasticity: Array | float,
-) -> tuple[_Motion, list[Vector]]:
-    """Return the motion after gravity and impulses, and the impulses, normal and tangential, of each contact.
+    disc: Disc, contacts: _Contacts, friction: Array | float, elasticity: Array | float
+) -> tuple[_Motion, list[Array], list[Array]]:
+    """Return the motion after gravity and impulses, and each contact's impulses, normal and tangential.
 
-    An impulse is kept while a contact is lost for a few steps, but only one that was not lost is applied at the start.
+    An impulse is kept while its contact is lost for a few steps, but only one that was not lost is applied at once.
     """
-    x, y = disc.vel[0], disc.vel[1]
-    bounces = [elasticity * _dot(c.normal, (x, y)) for c in contacts]
-    wanted = [CORRECTED / TIME_STEP * jnp.maximum(c.overlap - SLOP, 0.0) for c in contacts]
-    still = jnp.zeros_like(x)
-    motion = _Motion((x, y + TIME_STEP * GRAVITY), disc.spin, (still, still))
-    impulses, lifts = [], [still] * len(contacts)
-    for contact, normal, tangential, absence in zip(contacts, *old, strict=True):
-        kept = absence < MEMORY
-        normal, tangential = (jnp.where(kept, value, 0.0) for value in (normal, tangential))
-        warm = contact.touches & (absence == 1)
-        motion = _pushed(motion, contact, jnp.where(warm, normal, 0.0), jnp.where(warm, tangential, 0.0))
-        impulses.append((normal, tangential))
+    vel = disc.vel[0], disc.vel[1]
+    bounce = elasticity * _dot(contacts.normal, vel)
+    wanted = CORRECTED / TIME_STEP * jnp.maximum(contacts.overlap - SLOP, 0.0)
+    kept = disc.absence < MEMORY
+    normal, tangential = (jnp.where(kept, x, 0.0) for x in (disc.normal_impulse, disc.friction_impulse))
+    warm = contacts.touches & (disc.absence == 1)
+    still = jnp.zeros_like(disc.spin)
+    motion = _Motion((vel[0], vel[1] + TIME_STEP * GRAVITY), disc.spin, (still, still))
+    for i in range(CONTACTS):
+        motion = _pushed(motion, contacts.at(i).normal, *(jnp.where(warm, x, 0.0)[i] for x in (normal, tangential)))
 
     def sweep(_, carried):
-        motion, impulses, lifts = carried
+        motion, normal, tangential, lift = carried
+        normal, tangential, lift = list(normal), list(tangential), list(lift)
         for i in reversed(range(CONTACTS)):
-            motion, lifts[i] = _lifted(motion, contacts[i], lifts[i], wanted[i])
-            motion, impulses[i] = _met(motion, contacts[i], impulses[i], bounces[i], friction)
-        return motion, impulses, lifts
+            contact = contacts.at(i)
+            motion, lift[i] = _lifted(motion, contact, lift[i], wanted[i])
+            motion, normal[i], tangential[i] = _met(motion, contact, normal[i], tangential[i], bounce[i], friction)
+        return motion, normal, tangential, lift
 
-    return jax.lax.fori_loop(0, SWEEPS, sweep, (motion, impulses, lifts))[:2]
+    begun = motion, list(normal), list(tangential), [still] * CONTACTS
+    return jax.lax.fori_loop(0, SWEEPS, sweep, begun, unroll=2)[:3]
 
 
-def _lifted(motion: _Motion, contact: _Contact, lift: Array, wanted: Array) -> tuple[_Motion, Array]:
+def _lifted(motion: _Motion, contact: _Contacts, lift: Array, wanted: Array) -> tuple[_Motion, Array]:
     """Let one contact undo its overlap."""
     total = jnp.maximum(lift + wanted + _dot(contact.normal, motion.lift), 0.0)
     total = jnp.where(contact.touches, total, 0.0)
@@ -196,21 +199,21 @@ def _lifted(motion: _Motion, contact: _Contact, lift: Array, wanted: Array) -> t
 
 
 def _met(
-    motion: _Motion, contact: _Contact, impulse: Vector, bounce: Array, friction: Array | float
-) -> tuple[_Motion, Vector]:
+    motion: _Motion, contact: _Contacts, normal: Array, tangential: Array, bounce: Array, friction: Array | float
+) -> tuple[_Motion, Array, Array]:
     """Let one contact stop what goes into it and, as far as its normal impulse allows, what slides along it."""
     into = _dot(contact.normal, motion.vel) + bounce
     sliding = _dot(_turned(contact.normal), motion.vel) + RADIUS * motion.spin
-    normal = jnp.maximum(impulse[0] + into, 0.0)
-    limit = friction * normal
-    tangential = jnp.clip(impulse[1] + GRIP * sliding, -limit, limit)
-    normal = jnp.where(contact.touches, normal, impulse[0])
-    tangential = jnp.where(contact.touches, tangential, impulse[1])
-    return _pushed(motion, contact, normal - impulse[0], tangential - impulse[1]), (normal, tangential)
+    new_normal = jnp.where(contact.touches, jnp.maximum(normal + into, 0.0), normal)
+    limit = friction * new_normal
+    held = jnp.clip(tangential + GRIP * sliding, -limit, limit)
+    new_tangential = jnp.where(contact.touches, held, tangential)
+    motion = _pushed(motion, contact.normal, new_normal - normal, new_tangential - tangential)
+    return motion, new_normal, new_tangential
 
 
-def _pushed(motion: _Motion, contact: _Contact, normal: Array, tangential: Array) -> _Motion:
-    vel = _minus(_minus(motion.vel, normal, contact.normal), tangential, _turned(contact.normal))
+def _pushed(motion: _Motion, direction: Vector, normal: Array, tangential: Array) -> _Motion:
+    vel = _minus(_minus(motion.vel, normal, direction), tangential, _turned(direction))
     return motion._replace(vel=vel, spin=motion.spin - SPIN_SHARE * tangential)
 
 
