@@ -69,11 +69,14 @@ class Disc(NamedTuple):
 
 
 class _Contacts(NamedTuple):
-    normal: Vector  # from the disc outwards; [C, ...], as all of these
+    """Where the disc meets what is in reach; every array [C, ...], or [...] of one contact."""
+
+    normal: Vector  # from the disc outwards
     touches: Array
     overlap: Array
 
     def at(self, i: int) -> "_Contacts":
+        """Return one of them."""
         return _Contacts((self.normal[0][i], self.normal[1][i]), self.touches[i], self.overlap[i])
 
 
@@ -178,6 +181,9 @@ def _solve(
     for i in range(CONTACTS):
         motion = _pushed(motion, contacts.at(i).normal, *(jnp.where(warm, x, 0.0)[i] for x in (normal, tangential)))
 
+    # A loop that is unrolled only twice, and selects in it rather than normals of length 0 for what is not touched: XLA
+    # works out chains of such operations over and over where it fuses more of them (2 to 6 times as slow; unrolled ten
+    # times, the program takes minutes to compile).
     def sweep(_, carried):
         motion, normal, tangential, lift = carried
         normal, tangential, lift = list(normal), list(tangential), list(lift)
