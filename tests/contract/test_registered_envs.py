@@ -9,8 +9,7 @@ PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}
 
 VARIANTS = [
-    ("butterfly/pistonball", {"num_pistons": 3, "continuous": False, "horizon": 9}),
-    ("butterfly/pistonball", {"num_pistons": 5, "image": True, "rgb": True, "pixel": 20, "horizon": 5}),
+    ("butterfly/pistonball", {"num_pistons": 3, "continuous": False, "image": True, "pixel": 20, "horizon": 5}),
     ("mpe/simple_spread", {"continuous": True}),
     ("matrix/climbing", {"observation": "last_action"}),
     ("matrix/game", {"payoff": PAYOFF, "observation": "last_action", "horizon": 1}),

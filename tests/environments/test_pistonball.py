@@ -109,7 +109,7 @@ def test_the_ball_starts_near_the_right_wall_and_the_pistons_low():
 
 
 def test_nothing_is_drawn_if_it_is_not_asked_for():
-    state, _ = Pistonball(random_drop=False, random_rotate=False).reset(jax.random.key(3))
+    state, _ = jax.jit(Pistonball(random_drop=False, random_rotate=False).reset)(jax.random.key(3))
     np.testing.assert_array_equal(state.ball.pos, [770.0, 410.0])
     assert float(state.ball.spin) == 0.0
 

@@ -176,15 +176,20 @@ class Pistonball:
         friction = jnp.asarray(SURFACE_FRICTION * self.ball_friction)
         elasticity = jnp.asarray(SURFACE_ELASTICITY * self.ball_elasticity)
         ball = Disc(*along_last(_run)(state.pistons, target, friction, elasticity, *state.ball))
-        gap, time = _gap(ball), state.time + 1
-        arrived = gap + TIME_STEP * ball.vel[0] <= MARGIN
-        reward = 100.0 * (state.gap - gap) / state.start + jnp.where(arrived, 0.0, self.time_penalty)
-        state = PistonballState(ball, target, gap, state.start, time)
+        reward, arrived = self.outcome(state, ball)
+        time = state.time + 1
+        state = PistonballState(ball, target, _gap(ball), state.start, time)
         return state, self.observe(state)._replace(
             reward=jnp.full(num, reward),
             terminated=jnp.full(num, arrived),
             truncated=(time >= self.horizon) & ~arrived,
         )
+
+    def outcome(self, state: PistonballState, ball: Disc) -> tuple[Array, Array]:
+        """Return everybody's reward, float32 [], if the ball goes on from `state` to `ball`, and whether it arrives."""
+        gap = _gap(ball)
+        arrived = gap + TIME_STEP * ball.vel[0] <= MARGIN
+        return 100.0 * (state.gap - gap) / state.start + jnp.where(arrived, 0.0, self.time_penalty), arrived
 
     def observe(self, state: PistonballState) -> TimeStep:
         """Show a state as it is when an episode begins there."""
