@@ -95,7 +95,8 @@ class Pistonball:
 
     With 20 pistons, in 4,096 episodes each, a uniformly random policy gets a return per piston of -4.6 (discrete -3.1),
     and reaches the wall in one of them. A wave, where pistons that see the ball more than 10 pixels to the left of
-    their middle go up and all others down, gets 96.9, and is at the wall in 99 % of the episodes, in 24 steps on average.
+    their middle go up and all others down, gets 96.9; the ball is at the wall in 99 % of the episodes, which last 24
+    steps on average.
 
     Raises SettingError on fewer than three pistons, between which the ball has no room, and on settings out of range.
     """
