@@ -182,7 +182,7 @@ def _solve(
         motion = _pushed(motion, contacts.at(i).normal, *(jnp.where(warm, x, 0.0)[i] for x in (normal, tangential)))
 
     # A loop that is unrolled only twice, and selects in it rather than normals of length 0 for what is not touched: XLA
-    # works out chains of such operations over and over where it fuses more of them (less than half as fast; unrolled ten
+    # works out chains of such operations over and over where it fuses more of them (not half as fast; unrolled ten
     # times, the program takes minutes to compile).
     def sweep(_, carried):
         motion, normal, tangential, lift = carried
