@@ -8,6 +8,7 @@ from typing import Any
 from jaxmarl_lite.core.env import Env
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
+from jaxmarl_lite.environments.butterfly.pistonball import Pistonball
 from jaxmarl_lite.environments.comm.signalling import Signalling
 from jaxmarl_lite.environments.comm.switch_riddle import SwitchRiddle
 from jaxmarl_lite.environments.grid.coin_game import CoinGame
@@ -27,6 +28,7 @@ Constructor = Callable[..., Env]
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _constructors: dict[str, Constructor] = {
+    "butterfly/pistonball": Pistonball,
     "comm/signalling": Signalling,
     "comm/switch_riddle": SwitchRiddle,
     "grid/coin_game": CoinGame,

@@ -11,6 +11,7 @@ PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}
 
 VARIANTS = [
+    ("butterfly/pistonball", {"num_pistons": 3, "continuous": False, "image": True, "pixel": 20, "horizon": 5}),
     ("comm/signalling", {"num_meanings": 5, "num_words": 3, "rounds": 2, "noise": 0.5}),
     ("grid/coin_game", {"num_agents": 3, "size": 2, "horizon": 9}),
     ("grid/predator_prey", {"num_agents": 3, "num_prey": 2, "size": 3, "removal": False, "horizon": 20}),
@@ -62,6 +63,13 @@ def test_sizes_of_navigation_are_those_of_its_table(num_agents):
     spec = make("grid/navigation", num_agents=num_agents).spec
     assert spec.obs_sizes == (2 + 2 * (num_agents - 1) + 2,) * num_agents
     assert spec.state_size == 4 * num_agents
+
+
+@pytest.mark.parametrize("num_pistons", [3, 20])
+def test_sizes_of_pistonball_are_those_of_its_table(num_pistons):
+    spec = make("butterfly/pistonball", num_pistons=num_pistons).spec
+    assert spec.obs_sizes == (3 + 2 + 1 + 2 + 2 + 2 + 1,) * num_pistons
+    assert spec.state_size == num_pistons + 7
 
 
 @pytest.mark.parametrize(("observation", "size"), [("constant", 1), ("last_action", 2 + 3 + 2)])
