@@ -9,6 +9,7 @@ from jaxmarl_lite.core.env import Env
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.environments.grid.navigation import Navigation
+from jaxmarl_lite.environments.lbf.foraging import Foraging
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.matrix.two_step import TwoStep
@@ -25,6 +26,7 @@ _constructors: dict[str, Constructor] = {
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "matrix/two_step": TwoStep,
     "grid/navigation": Navigation,
+    "lbf/foraging": Foraging,
     "memory/cue": Cue,
     "mpe/simple_spread": SimpleSpread,
     **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
