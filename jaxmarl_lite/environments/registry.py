@@ -16,6 +16,7 @@ from jaxmarl_lite.environments.matrix.two_step import TwoStep
 from jaxmarl_lite.environments.memory.cue import Cue
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 from jaxmarl_lite.environments.probe.probes import PROBES
+from jaxmarl_lite.environments.rware.warehouse import Warehouse
 
 Constructor = Callable[..., Env]
 
@@ -30,6 +31,7 @@ _constructors: dict[str, Constructor] = {
     "memory/cue": Cue,
     "mpe/simple_spread": SimpleSpread,
     **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
+    "rware/warehouse": Warehouse,
 }
 # How each environment that lives was made, by its id, so that a run can be written down.
 _origins: dict[int, tuple[str, dict[str, Any]]] = {}
