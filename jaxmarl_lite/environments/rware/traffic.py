@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -15,18 +15,21 @@ def moves(cell: Array, target: Array) -> Array:
 
     The rule of the package rware 2.0.0, whose robots are edges of a graph of cells. A robot that stays stays, and so
     do two that would change places. Into a cell goes only one, and only if nobody stays there: one in a circle of
-    three or more, else the one with the longest queue behind it. Queues of equal length are told apart by the
-    robots' order. (There networkx takes the first it meets: in the robots' order too if there are up to three of
-    them, else sometimes in that of a Python set of cells, an accident of hashing.)
+    three or more, else the one with the longest queue behind it. Among queues of equal length networkx takes the one
+    whose head's cell it has met first; it meets every robot's cell and then its target, in the order of robots.
+    (Where there are more than three robots it may go by the order of a Python set instead, an accident of hashing;
+    this does not.)
     """
     num = len(cell)
     behind = target[:, None] == cell[None]  # [A, A, ...]: i would take j's place
     goes = target != cell
+    met = 2 * jnp.broadcast_to(jnp.arange(num).reshape(-1, *[1] * (cell.ndim - 1)), cell.shape)
+    met = functools.reduce(jnp.minimum, (jnp.where(behind[j], 2 * j + 1, 2 * num) for j in range(num)), met)
     goes &= ~_any(behind[:, j] & behind[j] & goes[j] for j in range(num))
     behind &= goes[:, None]
     queue = _until_still(functools.partial(_longer_queues, behind), jnp.zeros_like(cell), rounds=num)
     rivals = (
-        (target[j] == target) & goes[j] & ((queue[j] > queue) | ((queue[j] == queue) & _before(j, cell)))
+        goes[j] & (target[j] == target) & ((queue[j] > queue) | ((queue[j] == queue) & (met[j] < met)))
         for j in range(num)
     )
     return _until_still(functools.partial(_unblocked, behind), goes & ~_any(rivals), rounds=num)
@@ -42,12 +45,7 @@ def _unblocked(behind: Array, going: Array) -> Array:
     return going & ~_any(behind[:, j] & ~going[j] for j in range(len(going)))
 
 
-def _before(robot: int, cell: Array) -> Array:
-    """Return to which robots this one comes before; bool [A, 1, ...]."""
-    return (robot < jnp.arange(len(cell))).reshape(-1, *[1] * (cell.ndim - 1))
-
-
-def _until_still(function, value: Array, rounds: int) -> Array:
+def _until_still(function: Callable[[Array], Array], value: Array, rounds: int) -> Array:
     """Apply a function over and over until nothing changes, at most so many times."""
 
     def step(carry):
