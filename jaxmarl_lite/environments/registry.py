@@ -15,6 +15,7 @@ from jaxmarl_lite.environments.grid.coin_game import CoinGame
 from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.grid.predator_prey import PredatorPrey
 from jaxmarl_lite.environments.grid.team_navigation import TeamNavigation
+from jaxmarl_lite.environments.lbf.foraging import Foraging
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.matrix.two_step import TwoStep
@@ -22,6 +23,7 @@ from jaxmarl_lite.environments.memory.cue import Cue
 from jaxmarl_lite.environments.memory.team_cue import TeamCue
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 from jaxmarl_lite.environments.probe.probes import PROBES
+from jaxmarl_lite.environments.rware.warehouse import Warehouse
 
 Constructor = Callable[..., Env]
 
@@ -35,6 +37,7 @@ _constructors: dict[str, Constructor] = {
     "grid/navigation": Navigation,
     "grid/predator_prey": PredatorPrey,
     "grid/team_navigation": TeamNavigation,
+    "lbf/foraging": Foraging,
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "matrix/two_step": TwoStep,
@@ -42,6 +45,7 @@ _constructors: dict[str, Constructor] = {
     "memory/team_cue": TeamCue,
     "mpe/simple_spread": SimpleSpread,
     **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
+    "rware/warehouse": Warehouse,
 }
 # How each environment that lives was made, by its id, so that a run can be written down.
 _origins: dict[int, tuple[str, dict[str, Any]]] = {}

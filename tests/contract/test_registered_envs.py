@@ -16,6 +16,7 @@ VARIANTS = [
     ("grid/coin_game", {"num_agents": 3, "size": 2, "horizon": 9}),
     ("grid/predator_prey", {"num_agents": 3, "num_prey": 2, "size": 3, "removal": False, "horizon": 20}),
     ("grid/team_navigation", {"num_agents": 1, "size": 2, "walls": None, "sight": 3}),
+    ("lbf/foraging", {"rows": 4, "columns": 6, "num_agents": 4, "sight": 1, "food_rule": "paper", "penalty": 0.1}),
     ("memory/team_cue", {"num_agents": 3, "num_cues": 2, "delay": 1}),
     ("mpe/simple_spread", {"continuous": True}),
     ("matrix/climbing", {"observation": "last_action"}),
@@ -76,6 +77,15 @@ def test_sizes_of_pistonball_are_those_of_its_table(num_pistons):
 def test_sizes_of_matrix_games_are_those_of_their_table(observation, size):
     spec = make("matrix/game", payoff=PAYOFF, observation=observation).spec
     assert (spec.obs_sizes, spec.state_size) == ((size,) * 3, size)
+
+
+def test_sizes_of_foraging_and_of_the_warehouse_are_those_of_their_tables():
+    foraging = make("lbf/foraging", num_agents=3, num_foods=5).spec
+    assert (foraging.obs_sizes, foraging.state_size) == ((3 * 5 + 3 + 3 * 2,) * 3, 3 * (3 + 5) + 1)
+    for size, homes in (("tiny", 32), ("small", 80), ("medium", 144), ("large", 224)):
+        warehouse = make("rware/warehouse", size=size, num_agents=4).spec
+        assert (warehouse.obs_sizes, warehouse.state_size) == ((71,) * 4, 9 * 4 + 2 * homes)
+    assert make("rware/warehouse", sensor_range=2).spec.obs_sizes == (8 + 7 * 25,) * 2
 
 
 @pytest.mark.parametrize("random", [False, True])
