@@ -64,7 +64,9 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
         return
     tails = {k: k.rsplit("/", 1)[-1] for k in known}
     words = {k: [tail, *tail.split("_")] for k, tail in tails.items()}
-    near = [k for k in known if difflib.get_close_matches(str(name).rsplit("/", 1)[-1], words[k], cutoff=0.6)]
+    asked = str(name).rsplit("/", 1)[-1]
+    likeness = {k: max(difflib.SequenceMatcher(None, asked, word).ratio() for word in words[k]) for k in known}
+    near = [k for k in sorted(known, key=lambda k: -likeness[k]) if likeness[k] >= 0.6]
     near += [k for k in difflib.get_close_matches(str(name), known, n=3, cutoff=0.5) if k not in near]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
     raise SettingError(f"unknown {kind} {name!r}; {hint}")
