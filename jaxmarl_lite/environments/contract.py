@@ -136,13 +136,12 @@ def _check_observe(env: Env, key: jax.Array, state: Tree, ts: TimeStep) -> None:
     observe = getattr(env, "observe", None)
     if observe is None:
         return
-    observe = jax.jit(observe)
     seen = observe(state)
-    for field in TimeStep._fields:  # but for rounding, which is another in another program
-        same = np.allclose(getattr(seen, field), getattr(ts, field), atol=1e-6)
+    for field in TimeStep._fields:
+        same = np.array_equal(getattr(seen, field), getattr(ts, field))
         _check(same, f"observe shows another {field} than reset does")
     state, ts = jax.jit(env.step)(key, state, random_legal_action(key, env.spec, ts.legal))
-    seen = observe(state)
+    seen = jax.jit(observe)(state)
     for field in ("obs", "state", "legal", "active"):
         same = np.allclose(getattr(seen, field), getattr(ts, field), atol=1e-6)
         _check(same, f"observe shows another {field} than step does")
