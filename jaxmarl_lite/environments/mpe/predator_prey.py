@@ -24,9 +24,9 @@ class PredatorPrey(SimpleTag):
     here straight away from the nearest predator, where the best of many points lies. With `prey="learnt"` they are
     agents with tag's force. The paper has 3 predators, 1 prey and 2 obstacles; or 6, 2 and 4; or 9, 3 and 6.
 
-    The return of the paper is that of any one predator.
-
-    RETURNS
+    The return of the paper is that of any one predator. With 3, 6 or 9 predators it is 0.3, 2.0 or 6.3 for uniformly
+    random actions, and 122, 289 or 466 for predators that push straight towards the nearest prey (means of 4,096
+    episodes). With prey that choose among 100 points as in the paper these two are 0.3 and 127 for 3 predators.
 
     Observation of a predator (16 numbers by default) and of a prey (14); A agents, G prey, O obstacles:
 

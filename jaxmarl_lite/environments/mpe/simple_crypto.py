@@ -19,7 +19,8 @@ class SimpleCrypto(Scenario):
     zeros, Eve gets -e(Eve's), and Alice and Bob each e(Eve's) - e(Bob's). Words are one-hot, so that errors are 0 or 2
     (continuous: any numbers in [0, 1]). Nobody moves. Actions and episodes: see Scenario.
 
-    RETURNS
+    Returns, means of 4,096 episodes: with uniformly random actions 0.2 of Alice and of Bob, and -37.6 of Eve; 24.0 and
+    -25.0 if Alice says (message + key) mod 2, Bob undoes that, and Eve draws one of the two messages.
 
     | agent | observation | unit | range |
     | --- | --- | --- | --- |

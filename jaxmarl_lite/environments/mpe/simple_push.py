@@ -18,7 +18,8 @@ class SimplePush(Scenario):
     gets minus its distance to the goal; an adversary the nearest good agent's distance less its own. The goal is drawn
     uniformly. Agents collide, landmarks do not. Actions and episodes: see Scenario.
 
-    RETURNS
+    Returns, means of 4,096 episodes: with uniformly random actions -28.5 of the good agent and 0.4 of the adversary;
+    -8.2 and -4.3 if the good agent walks to the goal and the adversary follows it.
 
     Observation of an adversary (8 numbers by default):
 

@@ -17,7 +17,8 @@ class SimpleSpeakerListener(Scenario):
     minus the squared distance of the listener to the goal, which is drawn uniformly. Nobody collides. Actions and
     episodes: see Scenario.
 
-    RETURNS
+    Returns, means of 4,096 episodes: -40.4 for each agent with uniformly random actions; -8.9 if the speaker says the
+    goal's number and the listener walks there from the second step on.
 
     Observation of the speaker (3 numbers by default): the goal's colour, L numbers, 0.15 and 0.65 at the goal.
     Observation of the listener (11 numbers by default):

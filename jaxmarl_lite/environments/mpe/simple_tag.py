@@ -28,7 +28,9 @@ class SimpleTag(Scenario):
     along the sum of d / |d|^2 over the ways d from all adversaries and from the nearest points of the four edges,
     which they see no nearer than 0.05.
 
-    RETURNS
+    Returns of each adversary, means of 4,096 episodes: 4.7 if everybody plays uniformly random actions (the prey
+    -16.1), 68.6 if adversaries chase the nearest prey along the axis of the larger distance and prey play randomly.
+    With the heuristic prey 1.1 if adversaries play randomly and 21.4 if they chase.
 
     Observation of an adversary (16 numbers by default) and of a prey (14); A agents, G prey, O obstacles:
 

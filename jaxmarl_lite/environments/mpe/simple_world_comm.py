@@ -26,7 +26,9 @@ class SimpleWorldComm(Scenario):
     the leader; otherwise its numbers are zeros. Agents begin uniform in [-1, 1]^2, all else in [-0.9, 0.9]^2. Actions
     and episodes: see Scenario.
 
-    RETURNS
+    Returns, means of 4,096 episodes: with uniformly random actions 3.2 of each adversary and -25.3 of each prey; 61.9
+    and -64.0 if adversaries chase the nearest prey along the axis of the larger distance; 4.6 and 18.7 if instead prey
+    walk to the nearest food.
 
     Observation of an adversary (34 numbers by default); A agents, G prey, F forests, L landmarks of all kinds:
 

@@ -21,11 +21,11 @@ CONTACT_MARGIN = 1e-3
 
 MOVES = 5  # actions of one who moves: none, -x, +x, -y, +y
 
-Pair = Callable[[Array, Array, Array | float], tuple[Array, ...]]
+Pair = Callable[..., tuple[Array, ...]]
 
 
 def sum_over_others(pair: Pair, pos: Array, radii: np.ndarray, *, sign: int) -> tuple[Array, ...]:
-    """Return for each disc i the sum over the others j of pair(x_i - x_j, y_i - y_j, r_i + r_j); [A, 2, ...] -> [A, ...].
+    """Return for each disc i the sum over the others j of pair(x_i - x_j, y_i - y_j, r_i + r_j), from [A, 2, ...].
 
     `sign` is the symmetry of `pair` under exchange: 1 if it is even (overlaps), -1 if it is odd (forces). Round s of
     A // 2 pairs every disc with the one s further on: each pair is computed once, and the program is of one size.
@@ -182,7 +182,7 @@ def to_each(values: Array, num: int) -> Array:
 
 
 def without_self(table: Array) -> Array:
-    """Return a table of what each of A knows of each without what it knows of itself; [A, A, ...] -> [A, A - 1, ...]."""
+    """Return what each of A knows of each other, from what it knows of each; [A, A, ...] -> [A, A - 1, ...]."""
     num, rest = len(table), table.shape[2:]
     if num == 1:
         return table[:, :0]
