@@ -237,7 +237,7 @@ class Scenario:
     def _limited(self, vel: Array) -> Array:
         if all(role.max_speed is None for role in self.roles):
             return vel
-        return joined([
+        return world.joined([
             rows if role.max_speed is None else world.limited(rows, role.max_speed)
             for role, rows in self.by_role(vel)
         ])  # fmt: skip
@@ -252,7 +252,7 @@ class Scenario:
             else:
                 move = rows % world.MOVES if role.speaks and not self.continuous else rows
                 forces.append(role.accel * self.push(move))
-        return joined(forces)
+        return world.joined(forces)
 
     def _said(self, action: Array) -> Array:
         words = []
@@ -262,7 +262,7 @@ class Scenario:
                 words.append(rows[:, start : start + self.num_words])
             elif role.speaks:
                 words.append(world.one_hot(rows // world.MOVES if role.moves else rows, self.num_words))
-        return joined(words)
+        return world.joined(words)
 
     def _contacts(self, state: WorldState) -> Array:
         pushes, start = world.contacts(state.agent_pos, self.radii), 0
@@ -284,17 +284,12 @@ class Scenario:
             if drawn is not None:
                 several = drawn.reshape(-1, *state.time.shape)
                 parts.append(world.one_hot(several, self.num_landmarks_in_all))
-        return joined(wide), joined([x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) for x in parts])
+        return world.joined(wide), world.joined([x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) for x in parts])
 
     def by_role(self, rows: Array) -> list[tuple[Role, Array]]:
         """Return each role with its rows of [A, ...]; of agents that act by a rule there may be none."""
         ends = np.cumsum([role.num for role in self.roles])
         return [(role, rows[end - role.num : end]) for role, end in zip(self.roles, ends, strict=True)]
-
-
-def joined(parts: list[Array]) -> Array:
-    """Return parts one after another; a single one is not copied."""
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
 
 def _consecutive(nums: list[int]) -> tuple[tuple[int, ...], ...]:

@@ -6,7 +6,7 @@ from flax import struct
 from jaxmarl_lite.core.env import Array
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState, joined
+from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState
 
 
 @struct.dataclass(eq=False)
@@ -80,4 +80,4 @@ class SimpleAdversary(Scenario):
         """Pay for nearness to the goal, and good agents for the adversaries' distance."""
         far, num = world.distance(state.agent_pos, world.picked(state.landmark_pos, state.goal)), self.num_adversaries
         team = world.added(far[:num]) - world.least(far[num:])
-        return joined([-far[:num], world.to_each(team, self.num_good)])
+        return world.joined([-far[:num], world.to_each(team, self.num_good)])

@@ -7,7 +7,7 @@ from flax import struct
 from jaxmarl_lite.core.env import Array
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState, joined
+from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState
 
 
 @struct.dataclass(eq=False)
@@ -97,4 +97,4 @@ class SimplePush(Scenario):
         """Pay for nearness to the goal, and adversaries for the good agents' distance."""
         far = world.distance(state.agent_pos, world.picked(state.landmark_pos, state.goal))
         num = self.num_adversaries
-        return joined([world.least(far[num:]) - far[:num], -far[num:]])
+        return world.joined([world.least(far[num:]) - far[:num], -far[num:]])

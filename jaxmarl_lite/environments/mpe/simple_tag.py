@@ -8,7 +8,7 @@ from flax import struct
 from jaxmarl_lite.core.env import Array
 from jaxmarl_lite.core.settings import require_choice, require_int, require_number
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState, joined
+from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState
 
 ADVERSARY_RADIUS, GOOD_RADIUS, OBSTACLE_RADIUS = 0.075, 0.05, 0.2
 CATCH = 10.0
@@ -111,7 +111,7 @@ class SimpleTag(Scenario):
         hunters, prey = state.agent_pos[: self.num_adversaries], state.agent_pos[self.num_adversaries :]
         caught = world.touching(prey, hunters, ADVERSARY_RADIUS + GOOD_RADIUS)
         team = world.to_each(CATCH * world.added(caught), self.num_adversaries)
-        return joined([team, -CATCH * caught - world.edge_cost(prey)])
+        return world.joined([team, -CATCH * caught - world.edge_cost(prey)])
 
     def scripted_force(self, state: WorldState) -> Array:
         """Return the force of prey that flee from adversaries and edges."""

@@ -9,7 +9,7 @@ from flax import struct
 from jaxmarl_lite.core.env import Array
 from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState, joined
+from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState
 
 ADVERSARY_RADIUS, GOOD_RADIUS, OBSTACLE_RADIUS, FOOD_RADIUS, FOREST_RADIUS = 0.075, 0.045, 0.2, 0.03, 0.3
 CATCH, EDGE, FOOD, HUNGER, CHASE = 5.0, 2.0, 2.0, 0.05, 0.1
@@ -127,7 +127,7 @@ class SimpleWorldComm(Scenario):
         hunting = CATCH * world.added(caught) - CHASE * world.nearest_distance(hunters, prey)
         eating = FOOD * world.touching(prey, food, GOOD_RADIUS + FOOD_RADIUS)
         eating -= HUNGER * world.nearest_distance(prey, food)
-        return joined([hunting, eating - CATCH * caught - EDGE * world.edge_cost(prey)])
+        return world.joined([hunting, eating - CATCH * caught - EDGE * world.edge_cost(prey)])
 
     def _in_forest(self, state: WorldState) -> Array:
         """Return whether each agent is in each forest; bool [A, F, ...]."""

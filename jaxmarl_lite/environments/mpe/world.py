@@ -196,6 +196,11 @@ def flat(table: Array) -> Array:
     return table.reshape(table.shape[0], table.shape[1] * table.shape[2], *table.shape[3:])
 
 
+def joined(parts: list[Array]) -> Array:
+    """Return parts one after another; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+
 def one_hot(index: Array, num: int) -> Array:
     """Return float32 [A, num, ...] with a 1 in row i at `index` [A, ...]."""
     return (index[:, None] == column(np.arange(num), index.ndim)[None]).astype(jnp.float32)
