@@ -71,7 +71,7 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
 def _similar(name: str, known: list[str]) -> list[str]:
     def closeness(k: str) -> float:
         asked, tail = name.rsplit("/", 1)[-1], k.rsplit("/", 1)[-1]
-        return max(difflib.SequenceMatcher(None, word, asked).ratio() for word in (tail, *tail.split("_")))
+        return max(difflib.SequenceMatcher(None, asked, word).ratio() for word in (tail, *tail.split("_")))
 
     near = sorted((k for k in known if closeness(k) >= 0.6), key=closeness, reverse=True)
     alike = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

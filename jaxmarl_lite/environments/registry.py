@@ -8,12 +8,14 @@ from typing import Any
 from jaxmarl_lite.core.env import Env
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
+from jaxmarl_lite.environments.butterfly.pistonball import Pistonball
 from jaxmarl_lite.environments.comm.signalling import Signalling
 from jaxmarl_lite.environments.comm.switch_riddle import SwitchRiddle
 from jaxmarl_lite.environments.grid.coin_game import CoinGame
 from jaxmarl_lite.environments.grid.navigation import Navigation
 from jaxmarl_lite.environments.grid.predator_prey import PredatorPrey
 from jaxmarl_lite.environments.grid.team_navigation import TeamNavigation
+from jaxmarl_lite.environments.lbf.foraging import Foraging
 from jaxmarl_lite.environments.matrix.game import MatrixGame
 from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.matrix.two_step import TwoStep
@@ -30,18 +32,21 @@ from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 from jaxmarl_lite.environments.mpe.simple_tag import SimpleTag
 from jaxmarl_lite.environments.mpe.simple_world_comm import SimpleWorldComm
 from jaxmarl_lite.environments.probe.probes import PROBES
+from jaxmarl_lite.environments.rware.warehouse import Warehouse
 
 Constructor = Callable[..., Env]
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 _constructors: dict[str, Constructor] = {
+    "butterfly/pistonball": Pistonball,
     "comm/signalling": Signalling,
     "comm/switch_riddle": SwitchRiddle,
     "grid/coin_game": CoinGame,
     "grid/navigation": Navigation,
     "grid/predator_prey": PredatorPrey,
     "grid/team_navigation": TeamNavigation,
+    "lbf/foraging": Foraging,
     "matrix/game": MatrixGame,
     **{f"matrix/{name}": constructor for name, constructor in NAMED_GAMES.items()},
     "matrix/two_step": TwoStep,
@@ -58,6 +63,7 @@ _constructors: dict[str, Constructor] = {
     "mpe/simple_tag": SimpleTag,
     "mpe/simple_world_comm": SimpleWorldComm,
     **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
+    "rware/warehouse": Warehouse,
 }
 # How each environment that lives was made, by its id, so that a run can be written down.
 _origins: dict[int, tuple[str, dict[str, Any]]] = {}

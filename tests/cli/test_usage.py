@@ -50,7 +50,7 @@ def test_the_overview_names_every_command(cli, words):
             ["train", "zzz", "grid/navigation"],
             [
                 "unknown algorithm 'zzz'",
-                "known are central_q, coma, happo, hatrpo, ia2c, impala, ippo, iql, iql_tabular, maa2c, mappo, matrpo",
+                "known are central_q, coma, facmac, happo, hatrpo, ia2c, iddpg, impala, ippo, iql, iql_tabular, isac",
             ],
         ),
         (["train", "ippo", "grid/navigatoin"], ["'grid/navigatoin'", "did you mean grid/navigation"]),

@@ -11,10 +11,12 @@ PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}
 
 VARIANTS = [
+    ("butterfly/pistonball", {"num_pistons": 3, "continuous": False, "image": True, "pixel": 20, "horizon": 5}),
     ("comm/signalling", {"num_meanings": 5, "num_words": 3, "rounds": 2, "noise": 0.5}),
     ("grid/coin_game", {"num_agents": 3, "size": 2, "horizon": 9}),
     ("grid/predator_prey", {"num_agents": 3, "num_prey": 2, "size": 3, "removal": False, "horizon": 20}),
     ("grid/team_navigation", {"num_agents": 1, "size": 2, "walls": None, "sight": 3}),
+    ("lbf/foraging", {"rows": 4, "columns": 6, "num_agents": 4, "sight": 1, "food_rule": "paper", "penalty": 0.1}),
     ("memory/team_cue", {"num_agents": 3, "num_cues": 2, "delay": 1}),
     ("mpe/simple_spread", {"continuous": True, "dynamics": "openai", "self_collision": True}),
     ("mpe/simple_tag", {"num_good": 2, "num_obstacles": 0, "prey": "heuristic", "continuous": True}),
@@ -101,10 +103,26 @@ def test_sizes_of_navigation_are_those_of_its_table(num_agents):
     assert spec.state_size == 4 * num_agents
 
 
+@pytest.mark.parametrize("num_pistons", [3, 20])
+def test_sizes_of_pistonball_are_those_of_its_table(num_pistons):
+    spec = make("butterfly/pistonball", num_pistons=num_pistons).spec
+    assert spec.obs_sizes == (3 + 2 + 1 + 2 + 2 + 2 + 1,) * num_pistons
+    assert spec.state_size == num_pistons + 7
+
+
 @pytest.mark.parametrize(("observation", "size"), [("constant", 1), ("last_action", 2 + 3 + 2)])
 def test_sizes_of_matrix_games_are_those_of_their_table(observation, size):
     spec = make("matrix/game", payoff=PAYOFF, observation=observation).spec
     assert (spec.obs_sizes, spec.state_size) == ((size,) * 3, size)
+
+
+def test_sizes_of_foraging_and_of_the_warehouse_are_those_of_their_tables():
+    foraging = make("lbf/foraging", num_agents=3, num_foods=5).spec
+    assert (foraging.obs_sizes, foraging.state_size) == ((3 * 5 + 3 + 3 * 2,) * 3, 3 * (3 + 5) + 1)
+    for size, homes in (("tiny", 32), ("small", 80), ("medium", 144), ("large", 224)):
+        warehouse = make("rware/warehouse", size=size, num_agents=4).spec
+        assert (warehouse.obs_sizes, warehouse.state_size) == ((71,) * 4, 9 * 4 + 2 * homes)
+    assert make("rware/warehouse", sensor_range=2).spec.obs_sizes == (8 + 7 * 25,) * 2
 
 
 @pytest.mark.parametrize("random", [False, True])

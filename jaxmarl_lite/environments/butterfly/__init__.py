@@ -1,0 +1,1 @@
+"""Worlds of rigid bodies, after the butterfly family of PettingZoo."""
