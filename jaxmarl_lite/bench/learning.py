@@ -54,9 +54,11 @@ def measure_training(
     program = watch.compiled(block, state, env, donate=(0,))
     for _ in range(1 + learner.settings.idle_updates // updates):
         state, metrics = jax.block_until_ready(program(state, env))
+        state = place.lay(state, axes)
     speeds = []
     for _ in range(repeats):
         seconds, (state, metrics) = seconds_of(partial(program, state, env))
+        state = place.lay(state, axes)
         speeds.append(updates * steps_per_update / seconds)
     state = jax.device_put(state, jax.devices()[0])
     programs, state = compile_phases(many, env, state, Stopwatch())

@@ -62,14 +62,20 @@ def require_known(kind: str, name: str, known: Iterable[str]) -> None:
     known = sorted(known)
     if name in known:
         return
-    tails = {k: k.rsplit("/", 1)[-1] for k in known}
-    words = {k: [tail, *tail.split("_")] for k, tail in tails.items()}
-    asked = str(name).rsplit("/", 1)[-1]
-    likeness = {k: max(difflib.SequenceMatcher(None, asked, word).ratio() for word in words[k]) for k in known}
-    near = [k for k in sorted(known, key=lambda k: -likeness[k]) if likeness[k] >= 0.6]
-    near += [k for k in difflib.get_close_matches(str(name), known, n=3, cutoff=0.5) if k not in near]
+    # A name that is all but right is meant; otherwise all that have a similar word, the most similar first.
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.9) or _similar(str(name), known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}."
     raise SettingError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _similar(name: str, known: list[str]) -> list[str]:
+    def closeness(k: str) -> float:
+        asked, tail = name.rsplit("/", 1)[-1], k.rsplit("/", 1)[-1]
+        return max(difflib.SequenceMatcher(None, asked, word).ratio() for word in (tail, *tail.split("_")))
+
+    near = sorted((k for k in known if closeness(k) >= 0.6), key=closeness, reverse=True)
+    alike = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return near + [k for k in alike if closeness(k) >= 0.5 and k not in near]
 
 
 def _range(low: float, high: float, above: float) -> str:

@@ -40,17 +40,27 @@ def _anywhere_in_batch(axis_size, in_batched, flag):
 
 
 def along_last(function: Callable[..., Tree]) -> Callable[..., Tree]:
-    """Let `function` of arrays, written for any number of trailing axes, see the instances of a `vmap` as one of them.
+    """Let `function` of trees, written for any number of trailing axes, see the instances of a `vmap` as one of them.
 
     `vmap` moves its axis to the front wherever an operation broadcasts, and passes over memory become strided. Where
-    agents meet agents that costs several times the arithmetic; written for trailing axes, nothing moves.
+    agents meet agents that costs several times the arithmetic; written for trailing axes, nothing moves. What the
+    function depends on and a `vmap` may batch has to be an argument, never closed over.
     """
+
+    def call(*args):
+        leaves, structure = jax.tree.flatten(args)
+        return _along_last(lambda *leaves: function(*jax.tree.unflatten(structure, leaves)))(*leaves)
+
+    return call
+
+
+def _along_last(function: Callable[..., Tree]) -> Callable[..., Tree]:
     wrapped = jax.custom_batching.custom_vmap(function)
 
     @wrapped.def_vmap
     def _(axis_size, in_batched, *args):
         given = [
-            jnp.moveaxis(x, 0, -1) if batched else jnp.broadcast_to(x[..., None], (*x.shape, axis_size))
+            jnp.moveaxis(x, 0, -1) if batched else jnp.broadcast_to(jnp.asarray(x)[..., None], (*x.shape, axis_size))
             for x, batched in zip(args, in_batched, strict=True)
         ]
         result = function(*given)

@@ -21,7 +21,16 @@ from jaxmarl_lite.environments.matrix.named import NAMED_GAMES
 from jaxmarl_lite.environments.matrix.two_step import TwoStep
 from jaxmarl_lite.environments.memory.cue import Cue
 from jaxmarl_lite.environments.memory.team_cue import TeamCue
+from jaxmarl_lite.environments.mpe.predator_prey import PredatorPrey as ParticlePredatorPrey
+from jaxmarl_lite.environments.mpe.simple import Simple
+from jaxmarl_lite.environments.mpe.simple_adversary import SimpleAdversary
+from jaxmarl_lite.environments.mpe.simple_crypto import SimpleCrypto
+from jaxmarl_lite.environments.mpe.simple_push import SimplePush
+from jaxmarl_lite.environments.mpe.simple_reference import SimpleReference
+from jaxmarl_lite.environments.mpe.simple_speaker_listener import SimpleSpeakerListener
 from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
+from jaxmarl_lite.environments.mpe.simple_tag import SimpleTag
+from jaxmarl_lite.environments.mpe.simple_world_comm import SimpleWorldComm
 from jaxmarl_lite.environments.probe.probes import PROBES
 from jaxmarl_lite.environments.rware.warehouse import Warehouse
 
@@ -43,7 +52,16 @@ _constructors: dict[str, Constructor] = {
     "matrix/two_step": TwoStep,
     "memory/cue": Cue,
     "memory/team_cue": TeamCue,
+    "mpe/predator_prey": ParticlePredatorPrey,
+    "mpe/simple": Simple,
+    "mpe/simple_adversary": SimpleAdversary,
+    "mpe/simple_crypto": SimpleCrypto,
+    "mpe/simple_push": SimplePush,
+    "mpe/simple_reference": SimpleReference,
+    "mpe/simple_speaker_listener": SimpleSpeakerListener,
     "mpe/simple_spread": SimpleSpread,
+    "mpe/simple_tag": SimpleTag,
+    "mpe/simple_world_comm": SimpleWorldComm,
     **{f"probe/{name}": constructor for name, constructor in PROBES.items()},
     "rware/warehouse": Warehouse,
 }

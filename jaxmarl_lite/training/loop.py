@@ -159,7 +159,7 @@ def _run(
         done = jnp.asarray((block - 1) * cut.updates_per_block, jnp.int32)
         state, metrics = jax.block_until_ready(run_block(state, env, done, jnp.asarray(cut.updates, jnp.float32)))
         timing = {"block": block, "train_seconds": time.perf_counter() - begin}
-        metrics = jax.device_get(metrics)
+        state, metrics = place.lay(state, axes), jax.device_get(metrics)
         _require_finite(metrics, block, folder)
         begin = time.perf_counter()
         tested = summarise(jax.device_get(test(learner.params(state), env, jax.random.fold_in(evaluating, block))))

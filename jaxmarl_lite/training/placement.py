@@ -45,10 +45,14 @@ class Placement(NamedTuple):
         return jax.shard_map(function, mesh=self.mesh, in_specs=specs[0], out_specs=specs[1], check_vma=False)
 
     def lay(self, tree: Tree, axes: Axes) -> Tree:
-        """Move whole arrays to where `spread` expects them."""
+        """Move whole arrays to where `spread` expects them, if they are not there.
+
+        What a program returned has to be laid again: XLA forgets where an empty array was, such as what is said in a
+        world in which nobody speaks.
+        """
         if self.mesh.size == 1:
             return tree
-        return jax.tree.map(lambda x, axis: jax.device_put(x, NamedSharding(self.mesh, _spec(axis))), tree, axes)
+        return jax.device_put(tree, jax.tree.map(lambda axis: NamedSharding(self.mesh, _spec(axis)), axes))
 
 
 def _spec(axis: int) -> PartitionSpec:

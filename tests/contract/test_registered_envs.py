@@ -18,7 +18,13 @@ VARIANTS = [
     ("grid/team_navigation", {"num_agents": 1, "size": 2, "walls": None, "sight": 3}),
     ("lbf/foraging", {"rows": 4, "columns": 6, "num_agents": 4, "sight": 1, "food_rule": "paper", "penalty": 0.1}),
     ("memory/team_cue", {"num_agents": 3, "num_cues": 2, "delay": 1}),
-    ("mpe/simple_spread", {"continuous": True}),
+    ("mpe/simple_spread", {"continuous": True, "dynamics": "openai", "self_collision": True}),
+    ("mpe/simple_tag", {"num_good": 2, "num_obstacles": 0, "prey": "heuristic", "continuous": True}),
+    ("mpe/simple_world_comm", {"num_adversaries": 1, "num_forests": 0, "num_obstacles": 0, "continuous": True}),
+    ("mpe/simple_reference", {"num_agents": 3, "num_words": 2, "continuous": True}),
+    ("mpe/simple_speaker_listener", {"num_landmarks": 2, "num_words": 4, "continuous": True}),
+    ("mpe/simple_push", {"num_good": 2, "num_adversaries": 2, "num_landmarks": 3}),
+    ("mpe/predator_prey", {"prey": "learnt", "num_good": 2, "continuous": False}),
     ("matrix/climbing", {"observation": "last_action"}),
     ("matrix/game", {"payoff": PAYOFF, "observation": "last_action", "horizon": 1}),
     ("grid/navigation", {"num_agents": 1, "size": 2, "random_starts": True}),
@@ -57,6 +63,37 @@ def test_sizes_of_spread_are_those_of_its_table(num_agents, landmarks):
 
 def test_size_of_spread_is_18_for_three_agents():
     assert make("mpe/simple_spread").spec.obs_sizes == (18, 18, 18)
+
+
+def test_sizes_of_particle_scenarios_are_those_of_their_tables():
+    def sizes(name, **settings):
+        spec = make(f"mpe/{name}", **settings).spec
+        return [spec.obs_sizes[group[0]] for group in spec.groups], spec.state_size
+
+    agents, good, marks = 7, 3, 4
+    team = {"num_good": good, "num_adversaries": agents - good}
+    places = 4 * agents + 2 * marks
+    tag = 4 + 2 * marks + 2 * (agents - 1)
+    for name in ("simple_tag", "predator_prey"):
+        want = ([tag + 2 * good, tag + 2 * (good - 1)], places)
+        assert sizes(name, prey="learnt", num_obstacles=marks, **team) == want
+    seen = 2 * marks + 2 * (agents - 1)
+    assert sizes("simple_adversary", num_landmarks=marks, **team) == ([seen, seen + 2], places + marks)
+    push = 2 + 2 + (marks + 1) + 2 * marks + marks * (marks + 1) + 2 * (agents - 1)
+    assert sizes("simple_push", num_landmarks=marks, **team) == ([seen + 2, push], places + marks)
+    words, forests = 5, 2
+    hunter = tag + 2 * good + forests + words
+    world = {"num_obstacles": 1, "num_food": 1, "num_forests": forests, "num_words": words}
+    want = ([hunter, hunter, tag + forests + 2 * (good - 1)], places + words)
+    assert sizes("simple_world_comm", **world, **team) == want
+    reference = 2 + 3 * marks + words * (agents - 1)
+    want = ([reference], places + agents * words + agents * marks)
+    assert sizes("simple_reference", num_agents=agents, num_landmarks=marks, num_words=words) == want
+    want = ([marks, 2 + 2 * marks + words], 8 + 3 * marks + words)
+    assert sizes("simple_speaker_listener", num_landmarks=marks, num_words=words) == want
+    want = ([words, 2 * words, 2 * words], 3 * words + 2 * marks)
+    assert sizes("simple_crypto", num_landmarks=marks, num_words=words) == want
+    assert sizes("simple", num_agents=agents, num_landmarks=marks) == ([2 + 2 * marks], places)
 
 
 @pytest.mark.parametrize("num_agents", [1, 2, 5])

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.core.tree import batch_first, batch_last, when_any
+from jaxmarl_lite.core.tree import along_last, batch_first, batch_last, when_any
 
 
 def double_where_negative(x):
@@ -98,3 +98,20 @@ def test_batch_last_and_batch_first_are_inverses_on_every_leaf():
     assert last["a"].shape == (3, 4, 2)
     np.testing.assert_array_equal(last["a"][..., 1], tree["a"][1])
     jax.tree.map(np.testing.assert_array_equal, batch_first(last), tree)
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_along_last_takes_trees_and_sees_instances_as_the_last_axis(times):
+    shapes = []
+
+    def difference(pair, scale):
+        shapes.append(pair["a"].shape)
+        return scale * (pair["a"][:, None] - pair["b"][None])
+
+    pair = {"a": values(*(2, 3)[:times], 4, 2), "b": values(*(2, 3)[:times], 5, 2)}
+    function = batched(lambda pair: along_last(difference)(pair, 3.0), times)
+    want = 3.0 * (pair["a"][..., :, None, :] - pair["b"][..., None, :, :])
+    np.testing.assert_allclose(jax.jit(function)(pair), want, rtol=1e-6)
+    assert times == 0 or (4, 2, (2, 3)[times - 1]) in shapes
+    grad = jax.grad(lambda pair: function(pair).sum())(pair)
+    np.testing.assert_allclose(grad["a"], np.full(pair["a"].shape, 15.0))

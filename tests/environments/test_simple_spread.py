@@ -5,7 +5,8 @@ import pytest
 
 from jaxmarl_lite.environments.actions import random_action
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread, SpreadState
+from jaxmarl_lite.environments.mpe.scenario import WorldState
+from jaxmarl_lite.environments.mpe.simple_spread import SimpleSpread
 
 KEY = 0
 
@@ -19,7 +20,8 @@ def crowded(num_agents, seed=0, num_landmarks=None):
     rng = np.random.default_rng(seed)
     places = rng.uniform(-0.4, 0.4, (2, num_agents, 2)).astype(np.float32)
     landmarks = rng.uniform(-0.4, 0.4, (num_landmarks or num_agents, 2)).astype(np.float32)
-    return SpreadState(jnp.asarray(places[0]), jnp.asarray(places[1]), jnp.asarray(landmarks), jnp.zeros((), jnp.int32))
+    pos, vel = jnp.asarray(places)
+    return WorldState(pos, vel, jnp.asarray(landmarks), jnp.zeros((0, 0)), jnp.zeros((), jnp.int32))
 
 
 def some_action(env, seed=0):
@@ -96,14 +98,16 @@ def test_coincident_points_give_no_nan_forward_or_in_the_gradient(num_agents, pl
 
 @pytest.mark.parametrize("num_agents", [1, 2, 3, 6, 7])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_every_disc_meets_every_other_once(num_agents, sign):
-    def pair(dx, dy):
-        return (dx**3 + dy, dy) if sign < 0 else (dx**2 * dy**2, dy**2)
+@pytest.mark.parametrize("alike", [True, False])
+def test_every_disc_meets_every_other_once(num_agents, sign, alike):
+    def pair(dx, dy, reach):
+        return (reach * dx**3 + dy, dy) if sign < 0 else (dx**2 * dy**2, reach * dy**2)
 
     pos = crowded(num_agents).agent_pos
-    got = world.sum_over_others(pair, pos, sign=sign)
+    radii = np.full(num_agents, 0.15, np.float32) if alike else np.linspace(0.1, 0.4, num_agents, dtype=np.float32)
+    got = world.sum_over_others(pair, pos, radii, sign=sign)
     apart = [pos[i] - pos for i in range(num_agents)]
-    want = [[np.delete(term, i).sum() for term in pair(*apart[i].T)] for i in range(num_agents)]
+    want = [[np.delete(term, i).sum() for term in pair(*apart[i].T, radii[i] + radii)] for i in range(num_agents)]
     np.testing.assert_allclose(np.stack(got, axis=1), want, rtol=1e-5, atol=1e-6)
 
 
@@ -126,10 +130,28 @@ def test_contact_forces_are_those_of_the_formula_and_sum_to_zero(num_agents):
             delta = pos[i] - pos[j]
             dist = np.hypot(*delta)
             want[i] += 100.0 * delta / dist * 1e-3 * np.logaddexp(0, -(dist - 0.3) / 1e-3)
-    got = world.contact_force(jnp.asarray(pos, jnp.float32), 0.3)
+    got = 100.0 * world.contacts(jnp.asarray(pos, jnp.float32), np.full(num_agents, 0.15, np.float32))
     assert np.abs(want).max() > 1.0
     np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(np.sum(got, 0), 0.0, atol=1e-3)
+
+
+def test_self_collision_costs_everybody_the_same_at_every_step():
+    state, action = crowded(4), jnp.array([0, 1, 2, 3])
+    (_, without), (_, ts) = (
+        jax.jit(SimpleSpread(num_agents=4, local_ratio=0.3, self_collision=old).step)(key(), state, action)
+        for old in (False, True)
+    )
+    np.testing.assert_allclose(ts.reward, without.reward - 0.3, rtol=1e-6)
+    np.testing.assert_array_equal(ts.obs, without.obs)
+
+
+def test_old_dynamics_move_in_the_same_step():
+    env = SimpleSpread(num_agents=1, dynamics="openai")
+    start, _ = env.reset(key())
+    pushed, _ = jax.jit(env.step)(key(), start, jnp.array([2]))
+    np.testing.assert_allclose(pushed.agent_vel, [[0.5, 0.0]])
+    np.testing.assert_allclose(pushed.agent_pos - start.agent_pos, [[0.05, 0.0]], atol=1e-6)
 
 
 def test_local_ratio_is_a_leaf_so_that_vmap_over_it_is_domain_randomisation():
