@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxmarl_lite
-from jaxmarl_lite.cli import console, measure, options
+from jaxmarl_lite.cli import console, measure, options, see
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
 
@@ -21,7 +21,8 @@ jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
   jaxmarl-lite train ALGO ENV   train, and leave a folder with curve, figures and checkpoints
   jaxmarl-lite resume RUN       go on with a run as if it had never stopped
   jaxmarl-lite eval RUN         play complete episodes with a trained team
-  jaxmarl-lite render RUN       draw episodes of a trained team as a GIF
+  jaxmarl-lite render RUN       show episodes of a trained team: as a GIF, a PNG, or a page that replays them
+  jaxmarl-lite plot RUN...      draw runs beside one another: learning curves, scores, choices in games
   jaxmarl-lite bench env ENV    measure how fast an environment steps
   jaxmarl-lite bench train ALGO ENV
                                 measure how fast a learner trains, and where the time goes
@@ -32,7 +33,7 @@ jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
 Each takes --help. To begin with:
 
   jaxmarl-lite train ippo mpe/simple_spread --steps 2e6 --out runs/first
-  jaxmarl-lite render runs/first --out spread.gif
+  jaxmarl-lite render runs/first --out spread.html
 """
 
 
@@ -129,24 +130,6 @@ def evaluate(args: list[str]) -> None:
         console.show_table(f"{given.run}: {run.seeds} seed(s) at block {run.block}", figures)
 
 
-def render(args: list[str]) -> None:
-    """Render RUN."""
-    given = options.parse(options.Render, args, "jaxmarl-lite render")
-    require_int("episodes", given.episodes)
-    require_int("key", given.key, low=0, high=2**32 - 1)
-
-    import jax
-
-    from jaxmarl_lite.training.load import load
-    from jaxmarl_lite.view.animate import check_drawable, play_episode, write_gif
-
-    policy = load(given.run, seed=given.seed, greedy=not given.sample)
-    check_drawable(policy.env, given.out)
-    keys = jax.random.split(jax.random.key(given.key), given.episodes)
-    write_gif(policy.env, [play_episode(policy.env, policy, key) for key in keys], given.out)
-    console.say(f"wrote {given.out}")
-
-
 def list_names(args: list[str]) -> None:
     """List [all|envs|algos]."""
     given = options.parse(options.List, args, "jaxmarl-lite list")
@@ -168,7 +151,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
     "resume": resume,
     "eval": evaluate,
-    "render": render,
+    "render": see.render,
+    "plot": see.plot,
     "bench": measure.bench,
     "profile": measure.profile,
     "list": list_names,

@@ -122,9 +122,10 @@ def _learners(given: Any, sizes: list[int]) -> tuple[list[Any], dict[int, str]]:
 def _check_picture(out: Path | None) -> None:
     # Before anything is measured: a sweep takes minutes.
     if out is not None:
-        from jaxmarl_lite.view.speed import check_speeds_drawable
+        from jaxmarl_lite.view.canvas import check_out, new_figure
 
-        check_speeds_drawable(out)
+        check_out(out)
+        new_figure(1.0, 1.0)
 
 
 def _show_points(title: str, about: dict[str, Any], points: list[dict[str, Any]], chosen: Any) -> None:

@@ -53,24 +53,6 @@ class Eval:
 
 
 @dataclass(frozen=True)
-class Render:
-    """Draw episodes of a trained team as a GIF."""
-
-    run: Folder
-    """folder of the run"""
-    out: Path = Path("episodes.gif")
-    """file to write"""
-    episodes: int = 3
-    """episodes, one after another"""
-    seed: int = 0
-    """number of the trained seed that plays"""
-    key: int = 0
-    """of the random key that the episodes begin from"""
-    sample: bool = False
-    """draw actions, instead of taking the likeliest"""
-
-
-@dataclass(frozen=True)
 class BenchEnv:
     """Measure how fast an environment steps under random actions, with observations, rewards and resets."""
 

@@ -45,7 +45,8 @@ class Env(Protocol):
 
     Two methods are optional. `observe(state)` shows a state as the TimeStep with which an episode would begin there;
     with it, stepping many instances is about twice as fast, because a reset need not hand on whole observations.
-    `draw(axes, state, step)` draws a state on matplotlib axes and makes the environment renderable.
+    `draw(axes, state, step)` draws a state on matplotlib axes and makes the environment renderable; a patch of which
+    the `gid` is "agent 0" shows where agent 0 is, so that one can point at it on a page.
     """
 
     @property

@@ -1,12 +1,24 @@
 """The one door to matplotlib."""
 
+import io
+from pathlib import Path
 from typing import Any
 
-from jaxmarl_lite.core.errors import RunError
+from jaxmarl_lite.core.errors import RunError, SettingError
+
+FORMATS = (".png", ".svg", ".pdf")
 
 
-def new_figure(width: float, height: float) -> tuple[Any, Any]:
-    """Return a figure and its axes, in inches, that draw without a screen.
+def check_out(path: Path, formats: tuple[str, ...] = FORMATS) -> None:
+    """Raise SettingError if `path` cannot be that of a file in one of `formats`."""
+    if path.suffix.lower() not in formats:
+        raise SettingError(f"out={str(path)!r} is not allowed: it must end in {', '.join(formats)}.")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise SettingError(f"out={str(path)!r} is not allowed: {path.parent} is a file.")
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """Return a figure and its axes, in inches, that draw without a screen; several axes are an array [rows, columns].
 
     Raises RunError if matplotlib is not installed.
     """
@@ -17,4 +29,27 @@ def new_figure(width: float, height: float) -> tuple[Any, Any]:
         raise RunError("pictures need matplotlib: pip install 'jaxmarl-lite[plots]'.") from None
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
+
+
+def new_mosaic(width: float, height: float, layout: str) -> tuple[Any, dict[str, Any]]:
+    """Return a figure, in inches, and its axes by the letters of `layout`; raises RunError as `new_figure` does."""
+    figure, axes = new_figure(width, height)
+    axes.remove()
+    return figure, figure.subplot_mosaic(layout)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, and the folders above it; raises RunError, with the reason, if that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure in the format of its suffix; raises RunError if that cannot be done."""
+    file = io.BytesIO()
+    figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
+    write_bytes(path, file.getvalue())

@@ -3,19 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.view.canvas import new_figure
-
-FORMATS = (".png", ".svg", ".pdf")
-
-
-def check_speeds_drawable(path: Path) -> None:
-    """Raise SettingError if `path` cannot be that of a picture, RunError if matplotlib is not installed."""
-    if path.suffix.lower() not in FORMATS:
-        raise SettingError(f"out={str(path)!r} is not allowed: it must end in {', '.join(FORMATS)}.")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise SettingError(f"out={str(path)!r} is not allowed: {path.parent} is a file.")
-    new_figure(1.0, 1.0)
+from jaxmarl_lite.view.canvas import check_out, new_figure, save_figure
 
 
 def draw_speeds(points: list[dict[str, Any]], path: Path, title: str) -> None:
@@ -24,7 +12,7 @@ def draw_speeds(points: list[dict[str, Any]], path: Path, title: str) -> None:
     Raises SettingError if `path` cannot be that of a picture, RunError if it cannot be written or matplotlib is not
     installed.
     """
-    check_speeds_drawable(path)
+    check_out(path)
     figure, axes = new_figure(7.0, 4.2)
     points = sorted(points, key=lambda point: point["num_envs"])
     sizes = [point["num_envs"] for point in points]
@@ -37,8 +25,4 @@ def draw_speeds(points: list[dict[str, Any]], path: Path, title: str) -> None:
     axes.set(xlabel="environments", ylabel="environment steps a second", title=title)
     axes.grid(color="0.9", which="both")
     axes.legend(loc="best")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}.") from None
+    save_figure(figure, path)

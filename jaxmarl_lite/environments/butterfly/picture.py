@@ -88,7 +88,7 @@ def draw(axes: Any, ball: Disc, pistons: Array) -> None:
         shape = patches.FancyBboxPatch(
             (x + 1, y - HEAD_RADIUS), PITCH - 2, 2 * HEAD_RADIUS, f"round,pad=0,rounding_size={HEAD_RADIUS:g}"
         )
-        shape.set(facecolor="#2b6c99", linewidth=0)
+        shape.set(facecolor="#2b6c99", linewidth=0, gid=f"agent {i}")
         axes.add_patch(shape)
     for corner, width, height in (((0, 250), PITCH, 290), ((right, 250), PITCH, 290), ((0, 500), right + PITCH, 40)):
         axes.add_patch(patches.Rectangle(corner, width, height, color=floor if width > PITCH else wall, lw=0))

@@ -121,7 +121,8 @@ class SwitchRiddle:
         axes.add_patch(patches.Circle((middle, 2.0), 0.18, fc=lamp, ec="0.3"))
         for i, has_been in enumerate(np.asarray(state.has_been)):
             place = (middle, 1.2) if i == int(state.inside) else (i, 0.0)
-            axes.add_patch(patches.Circle(place, 0.3, fc=f"C{i % 10}", alpha=1.0 if has_been else 0.25))
+            look = {"fc": f"C{i % 10}", "alpha": 1.0 if has_been else 0.25, "gid": f"agent {i}"}
+            axes.add_patch(patches.Circle(place, 0.3, **look))
             axes.annotate(str(i), place, ha="center", va="center")
             axes.annotate("✓" if has_been else "", (i, -0.55), ha="center", va="center")
         told = float(np.asarray(step.reward)[0])

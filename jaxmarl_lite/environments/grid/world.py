@@ -130,9 +130,9 @@ def draw_grid(axes: Any, walls: np.ndarray) -> None:
 
 
 def draw_disc(axes: Any, pos: Any, color: str, text: str) -> None:
-    """Draw an agent as a disc with its number."""
+    """Draw an agent as a disc with its number, which is also what its artist is called by (see `Env`)."""
     from matplotlib import patches
 
     row, column = pos
-    axes.add_patch(patches.Circle((column, row), 0.3, color=color, zorder=3))
+    axes.add_patch(patches.Circle((column, row), 0.3, color=color, zorder=3, gid=f"agent {text}"))
     axes.annotate(text, (column, row), ha="center", va="center", color="white", zorder=4)

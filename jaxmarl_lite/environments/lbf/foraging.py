@@ -191,7 +191,7 @@ class Foraging:
                 axes.add_patch(box)
                 axes.annotate(str(level), (column, row), **text)
         for i, (row, column) in enumerate(np.asarray(state.agent_pos)):
-            axes.add_patch(patches.Circle((column, row), 0.38, fc=f"C{i}", ec="0.2"))
+            axes.add_patch(patches.Circle((column, row), 0.38, fc=f"C{i}", ec="0.2", gid=f"agent {i}"))
             axes.annotate(str(int(state.agent_level[i])), (column, row), **text)
         axes.set_title(f"step {int(state.time)}   reward {float(np.sum(step.reward)):+.2f}")
 

@@ -122,7 +122,7 @@ class TeamCue:
         axes.set(xlim=(-0.7, num - 0.3), ylim=(-1.1, 1.3), aspect="equal", xticks=[], yticks=[])
         is_shown = int(state.time) == 0
         for i, (cue, word) in enumerate(zip(np.asarray(state.cue), np.asarray(state.word), strict=True)):
-            axes.add_patch(patches.Circle((i, 0), 0.25, fc=f"C{i % 10}"))
+            axes.add_patch(patches.Circle((i, 0), 0.25, fc=f"C{i % 10}", gid=f"agent {i}"))
             axes.annotate(str(i), (i, 0), ha="center", va="center", color="white")
             card = {"boxstyle": "round", "fc": "gold" if is_shown else "0.9", "ec": "0.3"}
             axes.annotate(f"cue {cue}", (i, -0.6), ha="center", va="center", bbox=card)

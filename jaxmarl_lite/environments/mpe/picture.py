@@ -21,7 +21,8 @@ def draw(axes: Any, scenario: Any, state: Any, step: TimeStep) -> None:
     for role in scenario.roles:
         for i in range(role.num):
             pos = np.asarray(state.agent_pos)[place]
-            axes.add_patch(patches.Circle(pos, role.radius, fc=role.colour, ec="white", alpha=0.85, zorder=3))
+            look = {"fc": role.colour, "ec": "white", "alpha": 0.85, "zorder": 3, "gid": f"agent {place}"}
+            axes.add_patch(patches.Circle(pos, role.radius, **look))
             axes.annotate(str(i), pos, ha="center", va="center", color="white", fontsize=5 + 40 * role.radius, zorder=4)
             place += 1
     said = _messages(scenario, state)

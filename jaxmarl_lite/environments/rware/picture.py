@@ -30,7 +30,7 @@ def draw(axes: Any, state: Any, layout: Layout) -> None:
         if state.load[i]:
             _square(axes, (row, column), 0.9, color=_SHELF[int(state.load[i])])
         ahead = 0.34 * _FACING[int(state.agent_dir[i])]
-        axes.add_patch(patches.Circle((column, row), 0.34, fc=f"C{2 * i % 10}", ec="white"))
+        axes.add_patch(patches.Circle((column, row), 0.34, fc=f"C{2 * i % 10}", ec="white", gid=f"agent {i}"))
         axes.plot([column, column + ahead[0]], [row, row + ahead[1]], color="white", lw=2.5, solid_capstyle="butt")
 
 

@@ -1,0 +1,92 @@
+"""Learning curves of several algorithms and environments."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxmarl_lite.ops.reliability import RESAMPLES, interquartile_mean, interval
+from jaxmarl_lite.view.canvas import new_figure, save_figure
+from jaxmarl_lite.view.runs import RETURN, Curve
+from jaxmarl_lite.view.table import write_table
+
+_COLUMNS = 3  # panels beside one another
+
+
+class Band(NamedTuple):
+    """The interquartile mean over seeds at each step, and its interval; float [T]."""
+
+    middle: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def band_of(curve: Curve) -> Band:
+    """Return what is drawn of a curve."""
+    scores = [curve.values]
+    return Band(interquartile_mean(scores), *interval(interquartile_mean, scores))
+
+
+def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
+    """Draw a panel for each environment: a line for each algorithm, and a band where it has several seeds.
+
+    Raises RunError if a file cannot be written or matplotlib is not installed.
+    """
+    tasks, styles = list(dict.fromkeys(curve.task for curve in curves)), styles_of(curves)
+    columns = min(len(tasks), _COLUMNS)
+    rows = math.ceil(len(tasks) / columns)
+    figure, panels = new_figure(0.6 + 4.6 * columns, 0.9 + 3.4 * rows, rows, columns)
+    panels = np.ravel(panels)
+    table = []
+    for curve in curves:
+        band, axes, style = band_of(curve), panels[tasks.index(curve.task)], styles[curve.algo]
+        axes.plot(curve.steps, band.middle, lw=2.0, label=curve.algo, **style)
+        axes.fill_between(curve.steps, band.low, band.high, color=style["color"], alpha=0.2, lw=0)
+        numbers = zip(curve.steps, *band, itertools.repeat(curve.values.shape[1]))
+        table += [(curve.task, curve.algo, *row) for row in numbers]
+    for axes, task in zip(panels, tasks, strict=False):
+        axes.set_title(task, fontsize=11)
+        axes.grid(color="0.9")
+        axes.set_xlim(0)
+        axes.xaxis.set_major_formatter(_steps)
+    for axes in panels[len(tasks) :]:
+        axes.set_axis_off()
+    figure.supxlabel(f"environment steps of each seed\n{_note(curves)}", fontsize=9)
+    figure.supylabel("return, summed over agents" if metric == RETURN else metric, fontsize=10)
+    add_legend(figure, panels, [f"{algo} ({_seeds(curves, algo)})" for algo in styles])
+    save_figure(figure, path)
+    write_table(path, ["environment", "algorithm", "env_steps", "iqm", "low", "high", "seeds"], table)
+
+
+def styles_of(curves: Sequence[Curve]) -> dict[str, dict[str, Any]]:
+    """Return the colour and the dashes of each algorithm, the same in every panel."""
+    algos = dict.fromkeys(curve.algo for curve in curves)
+    return {algo: {"color": f"C{i % 10}", "ls": ("-", "--", ":")[i // 10 % 3]} for i, algo in enumerate(algos)}
+
+
+def add_legend(figure: Any, panels: Sequence[Any], labels: Sequence[str]) -> None:
+    """Put one legend of all panels above them; `labels` are in the order of `styles_of`."""
+    handles = {text: handle for axes in panels for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    by_algo = [handles[label.rsplit(" (", 1)[0]] for label in labels]
+    figure.legend(by_algo, labels, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
+
+
+def _note(curves: Sequence[Curve]) -> str:
+    if all(curve.values.shape[1] == 1 for curve in curves):
+        return "one seed: no interval is known"
+    return f"interquartile mean over seeds, and its 95 % interval by {RESAMPLES:,} bootstrap resamples of seeds"
+
+
+def _seeds(curves: Sequence[Curve], algo: str) -> str:
+    numbers = sorted({curve.values.shape[1] for curve in curves if curve.algo == algo})
+    return f"{'-'.join(map(str, dict.fromkeys([numbers[0], numbers[-1]])))} seed{'s' if numbers[-1] > 1 else ''}"
+
+
+def _steps(number: float, _: int) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:g}{unit}"
+    return f"{number:g}"

@@ -1,0 +1,146 @@
+"""Runs on disk as curves that can be compared."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxmarl_lite.core.errors import RunError, SettingError
+from jaxmarl_lite.training.folder import Row, RunFolder
+
+RETURN = "eval_return_sum"
+_ALIKE = 0.05  # runs are as long as one another up to this share: a run is rounded up to whole blocks
+
+
+class Run(NamedTuple):
+    """A run as its folder tells."""
+
+    path: Path
+    config: dict[str, Any]
+    rows: list[Row]
+
+
+class Curve(NamedTuple):
+    """A number over training, of all seeds of an algorithm in an environment."""
+
+    algo: str
+    """name of the algorithm, with the settings in which it differs from others of that name"""
+    task: str
+    """name of the environment, likewise"""
+    steps: np.ndarray
+    """int [T], environment steps of each seed"""
+    values: np.ndarray
+    """float [T, N] of N seeds, of all runs together"""
+    runs: tuple[Run, ...]
+
+
+def read_runs(paths: Iterable[Path]) -> list[Run]:
+    """Return the runs in some folders.
+
+    Raises SettingError if there is none, or one is given twice, RunError if a file of one is damaged.
+    """
+    runs = [_read(path) for path in paths]
+    if not runs:
+        raise SettingError("no run is given: name the folder of one at least.")
+    seen: dict[str, Path] = {}
+    for run in runs:
+        parts = ("algo", "learner", "env", "env_settings", "key")
+        identity = repr([run.config[part] for part in parts])
+        if identity in seen:
+            raise SettingError(
+                f"{str(run.path)!r} has the settings and the key of {str(seen[identity])!r}: its seeds are the same, "
+                "and would be counted twice. Leave one out."
+            )
+        seen[identity] = run.path
+    return runs
+
+
+def curves_of(runs: Sequence[Run], metric: str = RETURN) -> list[Curve]:
+    """Return the curves of a metric, one for each algorithm and environment, in the order of the runs.
+
+    Raises SettingError if a run has no such number, if runs of one curve were not evaluated at the same steps, or if
+    one environment's differ in length.
+    """
+    algos = _labels([(run.config["algo"], _settings(run)) for run in runs])
+    tasks = _labels([(run.config["env"], run.config["env_settings"]) for run in runs])
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for algo, task, run in zip(algos, tasks, runs, strict=True):
+        groups.setdefault((algo, task), []).append(run)
+    curves = [_curve(algo, task, members, metric) for (algo, task), members in groups.items()]
+    for task in dict.fromkeys(tasks):
+        _require_one_length([curve for curve in curves if curve.task == task])
+    return curves
+
+
+def series(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps [T] and the values [T, K, ...] of a metric; raises SettingError if the run has none of it."""
+    rows = run.rows
+    if not rows:
+        raise SettingError(f"{str(run.path)!r} has no evaluations yet: go on with `jaxmarl-lite resume {run.path}`.")
+    try:
+        seeds = len({row["seed"] for row in rows})
+        steps = np.array([row["env_steps"] for row in rows[::seeds]], int)
+        told = [row[metric] for row in rows]
+        values = np.array([np.nan if value is None else value for value in told], float)
+        values = values.reshape(len(steps), seeds, *values.shape[1:])
+    except (KeyError, TypeError, ValueError):
+        known = ", ".join(name for name, value in rows[0].items() if isinstance(value, float))
+        raise SettingError(
+            f"metric={metric!r} is not allowed: {str(run.path)!r} has no such number in every row; it has {known}."
+        ) from None
+    if np.isnan(values).any():
+        raise SettingError(f"metric={metric!r} is not allowed: {str(run.path)!r} could not tell it in every block.")
+    return steps, values
+
+
+def _read(path: Path) -> Run:
+    folder = RunFolder.open(path)
+    config = folder.config()
+    kinds = {"algo": str, "learner": dict, "env": str, "env_settings": dict, "key": dict, "plan": dict}
+    if not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
+        raise RunError(f"{path / 'config.json'} is not that of a run.")
+    try:
+        rows = folder.rows()
+        rows.sort(key=lambda row: (row["block"], row["seed"]))
+    except (ValueError, KeyError, TypeError):
+        raise RunError(f"{path / 'metrics.jsonl'} is damaged.") from None
+    return Run(path, config, rows)
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    return {**run.config["learner"], "sample_eval": run.config["plan"].get("sample_eval")}
+
+
+def _labels(named: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Return each name, and behind it the settings in which those of that name differ."""
+    labels = []
+    for name, settings in named:
+        others = [other for other_name, other in named if other_name == name]
+        told = [f"{key}={value}" for key, value in settings.items() if any(o.get(key) != value for o in others)]
+        labels.append(" ".join([name, ", ".join(told)]).strip())
+    return labels
+
+
+def _curve(algo: str, task: str, runs: Sequence[Run], metric: str) -> Curve:
+    parts = [series(run, metric) for run in runs]
+    steps = parts[0][0]
+    for run, (other, values) in zip(runs, parts, strict=True):
+        if values.ndim != 2:
+            raise SettingError(f"metric={metric!r} is not allowed: it is not one number for each seed.")
+        if not np.array_equal(other, steps):
+            raise SettingError(
+                f"{str(run.path)!r} has {len(other)} evaluations up to {other[-1]:,} steps and {str(runs[0].path)!r} "
+                f"{len(steps)} up to {steps[-1]:,}: runs of {algo} in {task} must be evaluated at the same steps."
+            )
+    return Curve(algo, task, steps, np.concatenate([values for _, values in parts], axis=1), tuple(runs))
+
+
+def _require_one_length(curves: Sequence[Curve]) -> None:
+    short, long = (choose(curves, key=lambda curve: curve.steps[-1]) for choose in (min, max))
+    if short.steps[-1] < (1.0 - _ALIKE) * long.steps[-1]:
+        raise SettingError(
+            f"{str(short.runs[0].path)!r} has {short.steps[-1]:,} steps and {str(long.runs[0].path)!r} "
+            f"{long.steps[-1]:,}: runs in {short.task} are compared at one length; go on with the shorter by "
+            f"`jaxmarl-lite resume {short.runs[0].path} --steps {long.steps[-1]}`, or leave one out."
+        )
