@@ -59,18 +59,14 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
 def curves_of(runs: Sequence[Run], metric: str = RETURN) -> list[Curve]:
     """Return the curves of a metric, one for each algorithm and environment, in the order of the runs.
 
-    Raises SettingError if a run has no such number, if runs of one curve were not evaluated at the same steps, or if
-    one environment's differ in length.
+    Raises SettingError if a run has no such number, or runs of one curve were not evaluated at the same steps.
     """
     algos = _labels([(run.config["algo"], _settings(run)) for run in runs])
     tasks = _labels([(run.config["env"], run.config["env_settings"]) for run in runs])
     groups: dict[tuple[str, str], list[Run]] = {}
     for algo, task, run in zip(algos, tasks, runs, strict=True):
         groups.setdefault((algo, task), []).append(run)
-    curves = [_curve(algo, task, members, metric) for (algo, task), members in groups.items()]
-    for task in dict.fromkeys(tasks):
-        _require_one_length([curve for curve in curves if curve.task == task])
-    return curves
+    return [_curve(algo, task, members, metric) for (algo, task), members in groups.items()]
 
 
 def series(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +88,17 @@ def series(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
     if np.isnan(values).any():
         raise SettingError(f"metric={metric!r} is not allowed: {str(run.path)!r} could not tell it in every block.")
     return steps, values
+
+
+def require_one_length(curves: Sequence[Curve]) -> None:
+    """Raise SettingError if curves of one environment are not equally long, but for rounding to whole blocks."""
+    short, long = (choose(curves, key=lambda curve: curve.steps[-1]) for choose in (min, max))
+    if short.steps[-1] < (1.0 - _ALIKE) * long.steps[-1]:
+        raise SettingError(
+            f"{str(short.runs[0].path)!r} has {short.steps[-1]:,} steps and {str(long.runs[0].path)!r} "
+            f"{long.steps[-1]:,}: runs in {short.task} are compared at one length; go on with the shorter by "
+            f"`jaxmarl-lite resume {short.runs[0].path} --steps {long.steps[-1]}`, or leave one out."
+        )
 
 
 def _read(path: Path) -> Run:
@@ -134,13 +141,3 @@ def _curve(algo: str, task: str, runs: Sequence[Run], metric: str) -> Curve:
                 f"{len(steps)} up to {steps[-1]:,}: runs of {algo} in {task} must be evaluated at the same steps."
             )
     return Curve(algo, task, steps, np.concatenate([values for _, values in parts], axis=1), tuple(runs))
-
-
-def _require_one_length(curves: Sequence[Curve]) -> None:
-    short, long = (choose(curves, key=lambda curve: curve.steps[-1]) for choose in (min, max))
-    if short.steps[-1] < (1.0 - _ALIKE) * long.steps[-1]:
-        raise SettingError(
-            f"{str(short.runs[0].path)!r} has {short.steps[-1]:,} steps and {str(long.runs[0].path)!r} "
-            f"{long.steps[-1]:,}: runs in {short.task} are compared at one length; go on with the shorter by "
-            f"`jaxmarl-lite resume {short.runs[0].path} --steps {long.steps[-1]}`, or leave one out."
-        )

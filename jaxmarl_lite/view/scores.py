@@ -12,7 +12,7 @@ from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.ops import reliability
 from jaxmarl_lite.view.canvas import new_mosaic, save_figure
 from jaxmarl_lite.view.learning import add_legend, styles_of
-from jaxmarl_lite.view.runs import Curve
+from jaxmarl_lite.view.runs import Curve, require_one_length
 from jaxmarl_lite.view.table import write_table
 
 AGGREGATES = {
@@ -45,7 +45,8 @@ def compare(curves: Sequence[Curve], given: Bounds | None = None) -> Compared:
 
     Bounds that are not given are the worst and the best evaluation of any seed in an environment.
 
-    Raises SettingError if there are not two algorithms, they share no environment, or a bound cannot be used.
+    Raises SettingError if there are not two algorithms, they share no environment, they were not trained equally long
+    there, or a bound cannot be used.
     """
     given, tasks = dict(given or {}), list(dict.fromkeys(curve.task for curve in curves))
     for task in given:
@@ -59,6 +60,8 @@ def compare(curves: Sequence[Curve], given: Bounds | None = None) -> Compared:
         raise SettingError(
             f"scores need an environment in which all of {', '.join(algos)} were trained: there is none."
         )
+    for task in shared:
+        require_one_length([of[algo, task] for algo in algos])
     bounds = {task: _bounds(task, [of[algo, task] for algo in algos], given) for task in shared}
     scores = {
         algo: [(of[algo, task].values[-1] - low) / (high - low) for task, (low, high) in bounds.items()]

@@ -231,7 +231,6 @@ class Replay {
   toggle() {
     if (this.timer !== null) return this.go(this.step);
     if (this.step === this.steps) this.choose((this.number + 1) % this.data.episodes.length);
-    byId("play").replaceChildren("⏸");
     byId("play").setAttribute("aria-label", "pause");
     return this.wait();
   }
@@ -254,7 +253,6 @@ class Replay {
   pause() {
     clearTimeout(this.timer);
     this.timer = null;
-    byId("play").replaceChildren("▶");
     byId("play").setAttribute("aria-label", "play");
   }
 }
