@@ -32,6 +32,19 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
 
 
+def count_steps(axes: Any) -> None:
+    """Let the horizontal axis of a plot begin at 0 and count in thousands, millions and billions."""
+    axes.set_xlim(0)
+    axes.xaxis.set_major_formatter(_short)
+
+
+def _short(number: float, _: int) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:g}{unit}"
+    return f"{number:g}"
+
+
 def new_mosaic(width: float, height: float, layout: str) -> tuple[Any, dict[str, Any]]:
     """Return a figure, in inches, and its axes by the letters of `layout`; raises RunError as `new_figure` does."""
     figure, axes = new_figure(width, height)

@@ -1,5 +1,6 @@
 """Matrix games: what they pay, and how the players' choices moved."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.matrix.game import MatrixGame, MatrixState
-from jaxmarl_lite.view.canvas import new_figure, save_figure
+from jaxmarl_lite.view.canvas import count_steps, new_figure, save_figure
 from jaxmarl_lite.view.runs import Curve, series
 from jaxmarl_lite.view.table import write_table
 
@@ -68,7 +69,7 @@ def _is_two_by_two(one: Played) -> bool:
 def _payoffs(axes: Any, one: Played) -> None:
     liked = one.share[-1].mean(0).argmax(-1)
     one.game.draw(axes, MatrixState(liked, one.steps[-1]), None)  # type: ignore[arg-type]
-    axes.set_title(one.title, fontsize=10)
+    axes.set_title(textwrap.fill(one.title, 40), fontsize=10)
 
 
 def _choices(axes: Any, one: Played, player: int) -> None:
@@ -82,6 +83,7 @@ def _choices(axes: Any, one: Played, player: int) -> None:
         axes.plot(one.steps, share.mean(1), color=f"C{action % 10}", lw=2.2, label=f"action {action}")
     axes.set(ylim=(-0.03, 1.03), title=f"how often player {player} chose", xlabel="environment steps")
     axes.title.set_fontsize(10)
+    count_steps(axes)
     axes.grid(color="0.9")
     axes.legend(fontsize=8)
 

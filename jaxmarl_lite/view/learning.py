@@ -2,14 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxmarl_lite.ops.reliability import RESAMPLES, interquartile_mean, interval
-from jaxmarl_lite.view.canvas import new_figure, save_figure
+from jaxmarl_lite.view.canvas import count_steps, new_figure, save_figure
 from jaxmarl_lite.view.runs import RETURN, Curve
 from jaxmarl_lite.view.table import write_table
 
@@ -48,15 +49,14 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
         numbers = zip(curve.steps, *band, itertools.repeat(curve.values.shape[1]))
         table += [(curve.task, curve.algo, *row) for row in numbers]
     for axes, task in zip(panels, tasks, strict=False):
-        axes.set_title(task, fontsize=11)
+        axes.set_title(textwrap.fill(task, 50), fontsize=11)
         axes.grid(color="0.9")
-        axes.set_xlim(0)
-        axes.xaxis.set_major_formatter(_steps)
+        count_steps(axes)
     for axes in panels[len(tasks) :]:
         axes.set_axis_off()
     figure.supxlabel(f"environment steps of each seed\n{_note(curves)}", fontsize=9)
     figure.supylabel("return, summed over agents" if metric == RETURN else metric, fontsize=10)
-    add_legend(figure, panels, [f"{algo} ({_seeds(curves, algo)})" for algo in styles])
+    add_legend(figure, panels, {algo: f"{algo} ({_seeds(curves, algo)})" for algo in styles})
     save_figure(figure, path)
     write_table(path, ["environment", "algorithm", "env_steps", "iqm", "low", "high", "seeds"], table)
 
@@ -67,11 +67,18 @@ def styles_of(curves: Sequence[Curve]) -> dict[str, dict[str, Any]]:
     return {algo: {"color": f"C{i % 10}", "ls": ("-", "--", ":")[i // 10 % 3]} for i, algo in enumerate(algos)}
 
 
-def add_legend(figure: Any, panels: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put one legend of all panels above them; `labels` are in the order of `styles_of`."""
-    handles = {text: handle for axes in panels for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    by_algo = [handles[label.rsplit(" (", 1)[0]] for label in labels]
-    figure.legend(by_algo, labels, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
+def add_legend(figure: Any, panels: Iterable[Any], labels: Mapping[str, str]) -> None:
+    """Put one legend of all panels above them, with a text for each algorithm."""
+    handles = {algo: line for axes in panels for line, algo in zip(*axes.get_legend_handles_labels(), strict=True)}
+    texts = [textwrap.fill(text, 50) for text in labels.values()]
+    ordered = [handles[algo] for algo in labels]
+    figure.legend(ordered, texts, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
+
+
+def count_seeds(numbers: Iterable[int]) -> str:
+    """Return how many seeds there are, in words: from the fewest to the most."""
+    few, *_, many = sorted([*numbers] * 2)
+    return f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
 
 
 def _note(curves: Sequence[Curve]) -> str:
@@ -81,12 +88,4 @@ def _note(curves: Sequence[Curve]) -> str:
 
 
 def _seeds(curves: Sequence[Curve], algo: str) -> str:
-    numbers = sorted({curve.values.shape[1] for curve in curves if curve.algo == algo})
-    return f"{'-'.join(map(str, dict.fromkeys([numbers[0], numbers[-1]])))} seed{'s' if numbers[-1] > 1 else ''}"
-
-
-def _steps(number: float, _: int) -> str:
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:g}{unit}"
-    return f"{number:g}"
+    return count_seeds(curve.values.shape[1] for curve in curves if curve.algo == algo)

@@ -25,9 +25,9 @@ class Curve(NamedTuple):
     """A number over training, of all seeds of an algorithm in an environment."""
 
     algo: str
-    """name of the algorithm, with the settings in which it differs from others of that name"""
+    """name of the algorithm, with the settings in which it differs from others of that name in that environment"""
     task: str
-    """name of the environment, likewise"""
+    """name of the environment, with the settings in which it differs from others of that name"""
     steps: np.ndarray
     """int [T], environment steps of each seed"""
     values: np.ndarray
@@ -61,8 +61,9 @@ def curves_of(runs: Sequence[Run], metric: str = RETURN) -> list[Curve]:
 
     Raises SettingError if a run has no such number, or runs of one curve were not evaluated at the same steps.
     """
-    algos = _labels([(run.config["algo"], _settings(run)) for run in runs])
-    tasks = _labels([(run.config["env"], run.config["env_settings"]) for run in runs])
+    tasks = [_label(run, runs, "env", "env_settings") for run in runs]
+    rivals = [[other for other, at in zip(runs, tasks, strict=True) if at == task] for task in tasks]
+    algos = [_label(run, others, "algo", "learner") for run, others in zip(runs, rivals, strict=True)]
     groups: dict[tuple[str, str], list[Run]] = {}
     for algo, task, run in zip(algos, tasks, runs, strict=True):
         groups.setdefault((algo, task), []).append(run)
@@ -115,18 +116,13 @@ def _read(path: Path) -> Run:
     return Run(path, config, rows)
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    return {**run.config["learner"], "sample_eval": run.config["plan"].get("sample_eval")}
-
-
-def _labels(named: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Return each name, and behind it the settings in which those of that name differ."""
-    labels = []
-    for name, settings in named:
-        others = [other for other_name, other in named if other_name == name]
-        told = [f"{key}={value}" for key, value in settings.items() if any(o.get(key) != value for o in others)]
-        labels.append(" ".join([name, ", ".join(told)]).strip())
-    return labels
+def _label(run: Run, others: Sequence[Run], name: str, settings: str) -> str:
+    """Return a name of the config, and behind it the settings in which others of that name differ from this run's."""
+    alike = [other.config[settings] for other in others if other.config[name] == run.config[name]]
+    mine = run.config[settings]
+    keys = dict.fromkeys(key for one in alike for key in one)
+    told = [f"{key}={mine.get(key)}" for key in keys if any(one.get(key) != mine.get(key) for one in alike)]
+    return " ".join([run.config[name], ", ".join(told)]).strip()
 
 
 def _curve(algo: str, task: str, runs: Sequence[Run], metric: str) -> Curve:

@@ -11,7 +11,7 @@ from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.ops import reliability
 from jaxmarl_lite.view.canvas import new_mosaic, save_figure
-from jaxmarl_lite.view.learning import add_legend, styles_of
+from jaxmarl_lite.view.learning import add_legend, count_seeds, styles_of
 from jaxmarl_lite.view.runs import Curve, require_one_length
 from jaxmarl_lite.view.table import write_table
 
@@ -85,8 +85,8 @@ def draw_scores(curves: Sequence[Curve], path: Path, *, bounds: Bounds | None = 
         panels[letter].tick_params(labelleft=False)
     rows += _profiles(panels["E"], scores, styles)
     rows += _improvements(panels["F"], scores)
-    seeds = {algo: sorted({len(runs) for runs in tasks}) for algo, tasks in scores.items()}
-    add_legend(figure, [panels["E"]], [f"{algo} ({'-'.join(map(str, n))} seeds)" for algo, n in seeds.items()])
+    labels = {algo: f"{algo} ({count_seeds(map(len, tasks))})" for algo, tasks in scores.items()}
+    add_legend(figure, [panels["E"]], labels)
     figure.supxlabel(_note(compared, bounds or {}), fontsize=8)
     save_figure(figure, path)
     known = [("bounds", "", task, np.nan, *ends) for task, ends in compared.bounds.items()]
@@ -115,6 +115,8 @@ def _aggregate(axes: Any, name: str, statistic: Any, scores: Mapping[str, Any], 
     axes.set_yticks(range(len(scores)), labels=list(scores))
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.08)
     axes.grid(color="0.9", axis="x")
     return rows
 
@@ -154,7 +156,7 @@ def _improvements(axes: Any, scores: Mapping[str, Any]) -> list[Row]:
     axes.imshow(table, cmap="RdBu", vmin=0.0, vmax=1.0, alpha=0.75, aspect="auto")
     axes.set_xticks(range(len(algos)), labels=algos, rotation=0 if len(algos) < 5 else 30)
     axes.set_yticks(range(len(algos)), labels=algos)
-    axes.set_title("probability that a run of the row scores better than one of the column", fontsize=10)
+    axes.set_title("probability that the row does better than the column", fontsize=10)
     return rows
 
 
