@@ -120,8 +120,7 @@ def _label(run: Run, others: Sequence[Run], name: str, settings: str) -> str:
     """Return a name of the config, and behind it the settings in which others of that name differ from this run's."""
     alike = [other.config[settings] for other in others if other.config[name] == run.config[name]]
     mine = run.config[settings]
-    keys = dict.fromkeys(key for one in alike for key in one)
-    told = [f"{key}={mine.get(key)}" for key in keys if any(one.get(key) != mine.get(key) for one in alike)]
+    told = [f"{key}={value}" for key, value in mine.items() if any(one.get(key) != value for one in alike)]
     return " ".join([run.config[name], ", ".join(told)]).strip()
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import re
 
 import jax
 import pytest
@@ -124,6 +125,18 @@ def test_more_episodes_make_a_longer_picture(cli, finished_run, tmp_path):
         with Image.open(out) as picture:
             frames.append(picture.n_frames)
     assert frames[1] > frames[0] > 1
+
+
+def test_render_writes_a_page_that_tells_of_the_run(cli, finished_run, tmp_path):
+    answer = cli("render", finished_run, "--episodes", "1", "--sample", "--out", tmp_path / "new" / "x.html")
+    assert (answer.status, answer.out) == (0, "")
+    text = (tmp_path / "new" / "x.html").read_text()
+    told = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert told["title"] == "ippo in grid/navigation"
+    assert told["about"]["run"] == str(finished_run)
+    assert (told["about"]["actions"], told["about"]["horizon"]) == ("drawn", "20")
+    (episode,) = told["episodes"]
+    assert len(episode["obs"]) == len(episode["action"]) + 1 > 1
 
 
 def test_bench_prints_json(cli):
