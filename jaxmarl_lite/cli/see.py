@@ -15,8 +15,10 @@ from jaxmarl_lite.core.settings import require_int
 @dataclass(frozen=True)
 class Render:
     """Show episodes of a trained team: a moving picture (.gif), a row of pictures of each episode (.png), or a page
-    (.html) that replays them in any browser, with what each agent sees, does and gets. The page is one file and needs
-    no network. Example: jaxmarl-lite render runs/x --out x.html"""
+    (.html) that replays them in any browser, with what each agent sees, does and gets.
+
+    The page is one file and needs no network. Example: jaxmarl-lite render runs/x --out x.html
+    """
 
     run: Folder
     """folder of the run"""
@@ -70,24 +72,23 @@ class Plot:
     """Draw runs beside one another, and write the numbers that are drawn as a .csv beside the picture.
 
     Runs of one algorithm with the same settings count as one, with the seeds of all; the seed is the unit of every
-    interval (Agarwal et al. 2021). What is drawn:
-    curves: the interquartile mean over seeds, a panel for each environment.
-    scores: two algorithms or more over all environments that they share: aggregates, performance profiles, and how
-    likely one is better than another.
-    games: payoffs of matrix games, and how the players' choices moved.
+    interval (Agarwal et al. 2021).
+
     Example: jaxmarl-lite plot runs/* --what scores --bounds mpe/simple_spread=-80:-20 --out scores.png
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]
     """folders of runs"""
     out: Path = Path("figure.png")
     """picture to write; it ends in .png, .svg or .pdf"""
     what: Literal["curves", "scores", "games"] = "curves"
-    """which picture"""
+    """curves: the interquartile mean over seeds, in a panel for each environment; scores: two algorithms or more over
+    all environments that they share, by aggregates, performance profiles, and how likely one is better than another;
+    games: payoffs of matrix games, and how the players' choices moved"""
     metric: str = "eval_return_sum"
     """number of metrics.jsonl that curves and scores are of"""
-    bounds: tuple[str, ...] = ()
-    """ENV=LOW:HIGH, returns that score 0 and 1; left out: the worst and best evaluation among the runs"""
+    bounds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ENV=LOW:HIGH")] = ()
+    """returns that score 0 and 1; left out: the worst and the best evaluation among the runs in that environment"""
 
 
 def plot(args: list[str]) -> None:

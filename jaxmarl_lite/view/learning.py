@@ -15,6 +15,7 @@ from jaxmarl_lite.view.runs import RETURN, Curve
 from jaxmarl_lite.view.table import write_table
 
 _COLUMNS = 3  # panels beside one another
+_LETTERS_PER_INCH = 12  # of a legend, about
 
 
 class Band(NamedTuple):
@@ -39,7 +40,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
     tasks, styles = list(dict.fromkeys(curve.task for curve in curves)), styles_of(curves)
     columns = min(len(tasks), _COLUMNS)
     rows = math.ceil(len(tasks) / columns)
-    figure, panels = new_figure(0.6 + 4.6 * columns, 0.9 + 3.4 * rows, rows, columns)
+    figure, panels = new_figure(max(7.0, 0.6 + 4.6 * columns), 0.9 + 3.4 * rows, rows, columns)
     panels = np.ravel(panels)
     table = []
     for curve in curves:
@@ -70,9 +71,11 @@ def styles_of(curves: Sequence[Curve]) -> dict[str, dict[str, Any]]:
 def add_legend(figure: Any, panels: Iterable[Any], labels: Mapping[str, str]) -> None:
     """Put one legend of all panels above them, with a text for each algorithm."""
     handles = {algo: line for axes in panels for line, algo in zip(*axes.get_legend_handles_labels(), strict=True)}
-    texts = [textwrap.fill(text, 50) for text in labels.values()]
+    texts = [textwrap.fill(text, 60) for text in labels.values()]
+    widest = max(len(line) for text in texts for line in text.splitlines())
+    ncols = min(len(labels), max(1, int(_LETTERS_PER_INCH * figure.get_figwidth() / (widest + 8))))
     ordered = [handles[algo] for algo in labels]
-    figure.legend(ordered, texts, loc="outside upper center", ncols=min(len(labels), 4), frameon=False)
+    figure.legend(ordered, texts, loc="outside upper center", ncols=ncols, frameon=False, fontsize=9)
 
 
 def count_seeds(numbers: Iterable[int]) -> str:

@@ -90,10 +90,12 @@ class MatrixGame:
         table = np.asarray(self.payoff)
         action = np.asarray(state.last_action)
         table = table[(slice(None), slice(None), slice(None), *np.maximum(action[2:], 0))]
-        axes.imshow(table[:2].mean(0), cmap="RdYlGn", aspect="auto")
+        shared = table[:2].mean(0)
+        shade = shared if np.ptp(shared) > 0.0 else table[0]  # of a zero-sum game the first player's
+        axes.imshow(shade, cmap="RdYlGn", aspect="auto")
         for row, column in np.ndindex(*table.shape[1:]):
             chosen = (row, column) == tuple(action[:2])
-            text = ", ".join(f"{value:g}" for value in table[:, row, column])
+            text = ", ".join(f"{value + 0.0:g}" for value in table[:, row, column])
             box = {"facecolor": "white", "edgecolor": "black"} if chosen else None
             axes.text(column, row, text, ha="center", va="center", weight="bold" if chosen else None, bbox=box)
         axes.set(xlabel="action of player 1", ylabel="action of player 0", title=f"round {int(state.time)}")
