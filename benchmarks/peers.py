@@ -1,6 +1,7 @@
 """The other libraries at the same work; each call measures one and prints JSON.
 
     python benchmarks/peers.py step jaxmarl --num-envs 1024 --num-agents 3
+    python benchmarks/peers.py step jaxmarl --num-envs 1024 --env MPE_simple_tag_v3
     python benchmarks/peers.py step vmas --num-envs 1024
     python benchmarks/peers.py step mpe2
     python benchmarks/peers.py train jaxmarl --script ippo --num-envs 16 --checkout PATH
@@ -46,19 +47,22 @@ def compiled(function: Callable[..., Any], *args: Any) -> tuple[Any, float]:
     return program, time.perf_counter() - begin
 
 
-def step_jaxmarl(num_envs: int, num_agents: int, steps: int, repeats: int) -> dict:
-    """Step JaxMARL's spread, with this library's draw of actions, which is cheaper than its own."""
+def step_jaxmarl(num_envs: int, num_agents: int, steps: int, repeats: int, *, env_id: str) -> dict:
+    """Step one of JaxMARL's particle worlds, with this library's draw of actions, which is cheaper than its own.
+
+    `num_agents` is that of spread; the others have their default sizes.
+    """
     import jax
     import jaxmarl
 
     from jaxmarl_lite.environments.actions import random_action
-    from jaxmarl_lite.environments.registry import make
 
-    env = jaxmarl.make("MPE_simple_spread_v3", num_agents=num_agents, num_landmarks=num_agents)
-    spec = make("mpe/simple_spread", num_agents=num_agents).spec
+    sizes = {"num_agents": num_agents, "num_landmarks": num_agents} if env_id == SPREAD else {}
+    env = jaxmarl.make(env_id, **sizes)
+    spec = spec_of_jaxmarl(env)
 
     def read(obs, weights):
-        return sum(obs[agent] @ weights[i] for i, agent in enumerate(env.agents))
+        return sum(obs[agent] @ weights[agent] for agent in env.agents)
 
     def play(weights, key):
         def step(world, key):
@@ -74,12 +78,32 @@ def step_jaxmarl(num_envs: int, num_agents: int, steps: int, repeats: int) -> di
         obs, state = jax.vmap(env.reset)(jax.random.split(starting, num_envs))
         return jax.lax.scan(step, (state, read(obs, weights)), jax.random.split(playing, steps))[0][1]
 
-    weights = jax.random.normal(jax.random.key(0), (num_agents, spec.obs_shape[0]))
-    program, seconds = compiled(play, weights, jax.random.key(0))
+    key = jax.random.key(0)
+    weights = {agent: jax.random.normal(key, (size,)) for agent, size in zip(env.agents, spec.obs_sizes, strict=True)}
+    program, seconds = compiled(play, weights, key)
     speed = median_speed(
         lambda repeat: program(weights, jax.random.key(repeat)).block_until_ready(), num_envs * steps, repeats
     )
     return {**speed, "compile_seconds": seconds}
+
+
+def spec_of_jaxmarl(env: Any) -> Any:
+    """Return what this library must know of one of JaxMARL's environments to draw its actions."""
+    import jax
+
+    from jaxmarl_lite.core.spec import Spec
+
+    obs, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    spaces = [env.action_spaces[agent] for agent in env.agents]
+    is_discrete = hasattr(spaces[0], "n")
+    return Spec(
+        agents=tuple(env.agents),
+        obs_sizes=tuple(obs[agent].shape[0] for agent in env.agents),
+        action_sizes=tuple(space.n if is_discrete else space.shape[0] for space in spaces),
+        state_size=0,
+        horizon=env.max_steps,
+        action_kind="discrete" if is_discrete else "continuous",
+    )
 
 
 def step_vmas(num_envs: int, num_agents: int, steps: int, repeats: int) -> dict:
@@ -257,7 +281,8 @@ def train_benchmarl(steps: int, repeats: int) -> dict:
     return {"env_steps_per_second": float(np.median(each * per_iteration / seconds))}
 
 
-STEPPERS = {"jaxmarl": step_jaxmarl, "vmas": step_vmas, "mpe2": step_mpe2}
+SPREAD = "MPE_simple_spread_v3"
+STEPPERS: dict[str, Callable[..., dict]] = {"jaxmarl": step_jaxmarl, "vmas": step_vmas, "mpe2": step_mpe2}
 
 
 def main() -> None:
@@ -266,6 +291,7 @@ def main() -> None:
     parser.add_argument("work", choices=["step", "train"])
     parser.add_argument("library", choices=sorted((*STEPPERS, "benchmarl")))
     parser.add_argument("--script", choices=["ippo", *JAXMARL_Q], default="ippo", help="what trains")
+    parser.add_argument("--env", default=SPREAD, help="which of JaxMARL's particle worlds is stepped")
     parser.add_argument("--num-envs", type=int, default=1)
     parser.add_argument("--num-agents", type=int, default=3)
     parser.add_argument("--env-steps", type=int, default=200_000, help="environment steps of a repeat, about")
@@ -280,7 +306,8 @@ def main() -> None:
         figures = train_jaxmarl(given.script, given.num_envs, given.env_steps, given.repeats, given.checkout)
     else:
         steps = max(25, given.env_steps // given.num_envs)
-        figures = STEPPERS[given.library](given.num_envs, given.num_agents, steps, given.repeats)
+        world = {"env_id": given.env} if given.library == "jaxmarl" else {}
+        figures = STEPPERS[given.library](given.num_envs, given.num_agents, steps, given.repeats, **world)
     print(json.dumps({"library": given.library, "num_envs": given.num_envs, **figures}))
 
 

@@ -14,10 +14,11 @@ from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_choice, require_int
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.core.tree import along_last
+from jaxmarl_lite.core.tree import along_last, when_any
 from jaxmarl_lite.environments.grid.places import digit, pick
 from jaxmarl_lite.environments.rware.layout import BLOCKS, Layout, Size, build
 from jaxmarl_lite.environments.rware.sensors import sense
+from jaxmarl_lite.environments.rware.shelves import NOTHING, NOWHERE, REQUESTED, SHELF, changed, not_requested
 from jaxmarl_lite.environments.rware.traffic import moves
 
 Difficulty = Literal["easy", "normal", "hard"]
@@ -29,8 +30,6 @@ UP, DOWN, LEFT, RIGHT = range(4)
 # What each direction turns into.
 TO_LEFT = (LEFT, RIGHT, DOWN, UP)
 TO_RIGHT = (RIGHT, LEFT, UP, DOWN)
-# Kinds of shelf, in a cell or on a robot.
-NOTHING, SHELF, REQUESTED = range(3)
 
 
 class WarehouseState(NamedTuple):
@@ -215,16 +214,19 @@ class Warehouse:
         pos, here = self._driven(pos, facing, load, shelves, action)
         facing = jnp.where(action == TURN_LEFT, _turned(facing, TO_LEFT), facing)
         facing = jnp.where(action == TURN_RIGHT, _turned(facing, TO_RIGHT), facing)
-        load, put_down, shelves = self._toggled(here, load, shelves, action == TOGGLE)
+        load, put_down, changes = self._toggled(here, load, shelves, action == TOGGLE)
         reward = jnp.where(put_down & has_delivered, 0.5 if self.reward == "two_stage" else 0.0, 0.0)
         has_delivered &= ~put_down
-        width = self.layout.is_home.shape[1]
+        trailing, width = [1] * (load.ndim - 1), self.layout.is_home.shape[1]
+        place = jnp.arange(len(shelves) + len(load)).reshape(-1, *trailing)
         for goal, number in zip(self.layout.goals, numbers, strict=True):
             delivers = (pos[:, 0] * width + pos[:, 1] == goal) & (load == REQUESTED)
             reward += self._reward(delivers)
             has_delivered |= delivers
-            load, shelves = _requested_anew(delivers, load, shelves, number)
-        return pos, facing, load, has_delivered, shelves, reward
+            chosen = self._requested(_any(delivers), shelves, changes, load, number)
+            load = changed(jnp.where(delivers, SHELF, load), place[len(shelves) :], [(chosen, REQUESTED)])
+            changes.append((chosen, REQUESTED))
+        return pos, facing, load, has_delivered, changed(shelves, place[: len(shelves)], changes), reward
 
     def _driven(self, pos: Array, facing: Array, load: Array, shelves: Array, action: Array) -> tuple[Array, Array]:
         """Return where robots are after driving, and the cells that they were in."""
@@ -239,39 +241,35 @@ class Warehouse:
         goes = moves(cell, jnp.where((action == FORWARD) & ~blocked, target, cell))
         return jnp.where(goes[:, None], ahead, pos), cell
 
-    def _toggled(self, cell: Array, load: Array, shelves: Array, toggles: Array) -> tuple[Array, Array, Array]:
-        """Return loads, who has put down a shelf, and standing shelves."""
-        trailing = [1] * (cell.ndim - 1)
+    def _toggled(
+        self, cell: Array, load: Array, shelves: Array, toggles: Array
+    ) -> tuple[Array, Array, list[tuple[Array, Array | int]]]:
+        """Return loads, who has put down a shelf, and what changes among standing shelves."""
         is_home = jnp.asarray(self.layout.is_home.ravel())[cell]
         standing = jnp.take_along_axis(shelves, cell, axis=0)
         put_down = toggles & (load > 0) & is_home
         takes = toggles & (load == 0)
-        place = jnp.arange(len(shelves)).reshape(-1, *trailing)
-        for i in range(self.num_agents):
-            left = jnp.where(put_down[i], load[i], NOTHING)
-            shelves = jnp.where((put_down[i] | takes[i]) & (place == cell[i]), left, shelves)
-        return jnp.where(put_down, NOTHING, jnp.where(takes, standing, load)), put_down, shelves
+        changes = list(zip(jnp.where(put_down | takes, cell, NOWHERE), jnp.where(put_down, load, NOTHING), strict=True))
+        return jnp.where(put_down, NOTHING, jnp.where(takes, standing, load)), put_down, changes
+
+    def _requested(
+        self, is_due: Array, shelves: Array, changes: list[tuple[Array, Array | int]], load: Array, number: Array
+    ) -> Array:
+        """Return which shelf is requested instead of one that was delivered, as `not_requested` does, or nowhere."""
+        homes = self.layout.homes
+        rank, _ = digit(number, len(homes) - (self.num_requests or 0))
+        nowhere = jnp.full_like(rank, NOWHERE)
+
+        def search():
+            return jnp.where(is_due, not_requested(rank, shelves, changes, load, homes), nowhere)
+
+        # Deliveries are rare, and the search through all shelves is dear.
+        return when_any(is_due, search, lambda: nowhere)
 
     def _reward(self, delivers: Array) -> Array:
         if self.reward == "global":
             return jnp.broadcast_to(_any(delivers).astype(jnp.float32), delivers.shape)
         return delivers * (0.5 if self.reward == "two_stage" else 1.0)
-
-
-def _requested_anew(delivers: Array, load: Array, shelves: Array, number: Array) -> tuple[Array, Array]:
-    """Return loads and standing shelves with another shelf requested in place of the one delivered, if one is."""
-    is_due = _any(delivers)
-
-    def draw():
-        kinds = jnp.concatenate([shelves, load])
-        is_left = kinds == SHELF
-        _, chosen, _ = pick(is_left[None], number)
-        is_chosen = jnp.arange(len(kinds)).reshape(-1, *[1] * (load.ndim - 1)) == chosen
-        kinds = jnp.where(is_due & is_chosen, REQUESTED, kinds)
-        return jnp.where(delivers, SHELF, kinds[len(shelves) :]), kinds[: len(shelves)]
-
-    # Deliveries are rare, and the search through all shelves is dear.
-    return jax.lax.cond(is_due.any(), draw, lambda: (load, shelves))
 
 
 def _distinct(is_allowed: np.ndarray, numbers: Array) -> tuple[Array, Array]:
