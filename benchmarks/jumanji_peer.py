@@ -1,9 +1,10 @@
 """Stepping Jumanji's multi-agent grid worlds under random actions; prints JSON.
 
-    python benchmarks/jumanji_peer.py RobotWarehouse-v0 --num-envs 4096 --horizon 500 --generator '{"num_agents": 4, ...}'
+    python benchmarks/jumanji_peer.py LevelBasedForaging-v0 --num-envs 4096 --horizon 100 \\
+        --generator '{"grid_size": 8, "num_agents": 2, "num_food": 2}'
 
-Observations, rewards and ends are read, and its own wrapper begins episodes anew. Only Jumanji and what it needs have to
-be installed, so that it may live in an environment of its own.
+Observations, rewards and ends are read, and its own wrapper begins episodes anew. Only Jumanji and what it needs have
+to be installed, so that it may live in an environment of its own.
 """
 
 import argparse
@@ -58,8 +59,8 @@ def main() -> None:
     """Measure one environment and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("env", choices=sorted(GENERATORS))
-    parser.add_argument("--generator", type=json.loads, help="settings of its random generator, as JSON")
-    parser.add_argument("--horizon", type=int, help="its time limit")
+    parser.add_argument("--generator", type=json.loads, required=True, help="settings of its random generator, as JSON")
+    parser.add_argument("--horizon", type=int, required=True, help="its time limit")
     parser.add_argument("--num-envs", type=int, default=1)
     parser.add_argument("--env-steps", type=int, default=200_000, help="environment steps of a repeat, about")
     parser.add_argument("--repeats", type=int, default=3)

@@ -26,6 +26,7 @@ from typing import NamedTuple
 from processes import OURS, Command, beside_peers, in_turns, ours, peer, write
 
 NUM_ENVS = 4096
+_AISLES = {"shelf_columns": 3, "column_height": 8, "sensor_range": 1}
 
 
 class Case(NamedTuple):
@@ -76,10 +77,7 @@ CASES = [
             ("--env.size", size, "--env.num-agents", 4, "--env.num-requests", requests, "--env.reward", "global"),
             "RobotWarehouse-v0",
             horizon=500,
-            generator={
-                **{"shelf_rows": rows, "shelf_columns": 3, "column_height": 8},
-                **{"num_agents": 4, "sensor_range": 1, "request_queue_size": requests},
-            },
+            generator=_AISLES | {"shelf_rows": rows, "num_agents": 4, "request_queue_size": requests},
         )
         for size, rows, requests in (("small", 2, 8), ("tiny", 1, 4))
     ),
