@@ -13,7 +13,7 @@ import json
 from importlib.metadata import version
 from typing import Any
 
-from peers import compiled, median_speed
+from timing import compiled, median_speed
 
 GENERATORS = {
     "LevelBasedForaging-v0": "jumanji.environments.routing.lbf.generator",
