@@ -40,7 +40,7 @@ def random_play(num_envs: int, steps: int, shard: Shard, env: Env, weights: Arra
         acting, moving = jax.random.split(key)
         action = random_action(acting, venv.spec, num_local)
         state, successor, ts = venv.step(moving, state, action)
-        seen = seen + read(ts) + successor.reward @ team + successor.done
+        seen = seen + read(ts) + team @ successor.reward.T + successor.done
         return (state, seen), None
 
     state, ts = venv.reset(starting)
