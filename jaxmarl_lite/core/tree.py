@@ -69,7 +69,9 @@ def _along_last(function: Callable[..., Tree]) -> Callable[..., Tree]:
     @wrapped.def_vmap
     def _(axis_size, in_batched, *args):
         given = [
-            jnp.moveaxis(x, 0, -1) if batched else jnp.broadcast_to(jnp.asarray(x)[..., None], (*x.shape, axis_size))
+            jnp.moveaxis(x, 0, -1)
+            if batched
+            else jnp.broadcast_to(jnp.asarray(x)[..., None], (*jnp.shape(x), axis_size))
             for x, batched in zip(args, in_batched, strict=True)
         ]
         result = function(*given)
