@@ -174,7 +174,7 @@ class Scenario:
         """Show a state as it is when an episode begins there."""
         spec = self.spec
         num = spec.num_agents
-        obs, whole = self._show(state)
+        obs, whole = along_last(type(self)._show)(self, state)
         return TimeStep(
             obs=obs,
             state=whole,
