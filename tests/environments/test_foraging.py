@@ -5,8 +5,6 @@ import pytest
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments.lbf.foraging import Foraging
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def resets(env, episodes=1000):
     return jax.device_get(

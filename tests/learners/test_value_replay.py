@@ -22,7 +22,6 @@ KEY = jax.random.key(0)
 TINY = {"num_envs": 8, "rollout_length": 8, "hidden": (16,), "gamma": 0.9}
 REPLAY = {"capacity": 16, "batch": 8, "warmup": 8, "gradient_steps": 2, "target_period": 3}
 RATED = {"priority": 0.6}
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,6 @@ TINY = {
 }
 UPDATES = 300
 OFF_POLICY = sorted(name for name, settings in PRESETS.items() if isinstance(settings, OffPolicySettings))
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def tiny(name, **settings):

@@ -22,7 +22,6 @@ UPDATES = 400
 ON_POLICY = sorted(name for name, settings in PRESETS.items() if isinstance(settings, OnPolicySettings))
 # Plain gradient steps and those of a critic beside a trust region are few for each rollout: let them be large.
 RATES = {"ippo": 1e-2, "mappo": 1e-2, "happo": 1e-2, "impala": 1e-2, "coma": 1e-2}
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def tiny(name, **settings):

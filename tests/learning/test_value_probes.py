@@ -17,7 +17,6 @@ TINY = {"num_envs": 32, "rollout_length": 8, "hidden": (16,), "gamma": GAMMA, "l
 REPLAY = {"capacity": 64, "batch": 32, "warmup": 8, "gradient_steps": 4, "target_period": 50}
 FRESH = {"minibatches": 2}
 UPDATES = 300
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def tiny(name, **settings):
