@@ -1,7 +1,7 @@
 """Every preset in worlds whose values and best actions are known: what fails says what is wrong.
 
 A preset is a point in the family, so each is tried where its own parts can fail, and not where another with the same
-part was: the critic's view, the estimator, the objective, the order in which agents learn. `WHO` and the like say it.
+part was: the critic's view, the estimator, the objective, the order in which agents learn. The lists below say who.
 """
 
 import jax
@@ -113,7 +113,8 @@ def test_every_option_learns(learn, settings):
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
 
 
-# Updates that are enough for each: many of a single gradient step, few of a trust region's.
+# Updates that are enough for each: many of a single gradient step, few of a trust region's. maa2c and matrpo are ia2c
+# and trpo with mappo's critic.
 TO_REMEMBER = {"ia2c": 1000, "coma": 600, "impala": 400, "trpo": 100, "hatrpo": 100}
 
 
