@@ -1,11 +1,11 @@
 """Start every learner in every environment, in both kinds of actions where it has them, and say what fails.
 
-python scripts/smoke_matrix.py                                   # everything, about an hour
-python scripts/smoke_matrix.py --learners qmix coma --worlds mpe/simple_tag "mpe/simple_tag discrete"
+python scripts/smoke_matrix.py                                   # everything, about an hour on one core
+python scripts/smoke_matrix.py --learners qmix coma --worlds mpe/simple_tag "butterfly/pistonball discrete"
 
-A pair is started in earnest, if tiny: a first state, and two updates of a rollout and its gradient steps. It fails if
-it raises anything, or if a number of its state or its metrics is not finite. A pair that `Learner.check` refuses is not
-started; the sentence is counted.
+A pair is started in earnest, if tiny: a first state, a rollout, and gradient steps. It fails if it raises anything, if
+a number of its state or its metrics is not finite, or if the state is not of the shapes of the first. Pairs that
+`Learner.check` refuses are counted, not started.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,12 +29,19 @@ from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
 from jaxmarl_lite.learners.presets import algos, make_learner, preset
 
-UPDATES = 2
 NEEDED = {"matrix/game": {"payoff": [[[1.0, 0.0], [2.0, 3.0]]] * 2}}
 SIZES = {"num_envs": 4, "rollout_length": 4, "hidden": (8,)}
 ON_POLICY = {"minibatches": 2, "epochs": 1}
 REPLAY = {"capacity": 8, "batch": 4, "warmup": 4, "gradient_steps": 2, "mixer_embed": 4, "mixer_hidden": 4}
 FRESH = {"minibatches": 2, "epochs": 1}
+
+
+class Started(NamedTuple):
+    """A learner's first state, what an update makes of it, and the metrics of that."""
+
+    first: Any
+    state: Any
+    metrics: dict
 
 
 def small(name: str) -> Learner:
@@ -66,16 +73,14 @@ def refusal(learner: Learner, spec: Spec) -> str | None:
     return None
 
 
-def program_of(learner: Learner) -> Callable[[Env], tuple[Any, dict]]:
-    """Return env -> (state, metrics [UPDATES, ...]) of a learner's first updates: one program for environments that
-    differ in values only."""
+def program_of(learner: Learner) -> Callable[[Env], Started]:
+    """Return env -> what a learner starts with: one program for all environments that differ in values only."""
 
-    def first_updates(env: Env) -> tuple[Any, dict]:
-        progress = jnp.arange(UPDATES) / UPDATES
-        state = learner.init(jax.random.key(0), env)
-        return jax.lax.scan(lambda state, progress: learner.step(state, env, progress), state, progress)
+    def start(env: Env) -> Started:
+        first = learner.init(jax.random.key(0), env)
+        return Started(first, *learner.step(first, env, jnp.zeros(())))
 
-    return jax.jit(first_updates)
+    return jax.jit(start)
 
 
 def not_finite(tree: Any) -> list[str]:
@@ -85,14 +90,17 @@ def not_finite(tree: Any) -> list[str]:
     return [jax.tree_util.keystr(path) for path, leaf in floats if not np.isfinite(np.asarray(leaf)).all()]
 
 
-def fault(program: Callable[[Env], Any], env: Env) -> str | None:
-    """Return what goes wrong in a learner's first updates, in a line, or None."""
+def fault(program: Callable[[Env], Started], env: Env) -> str | None:
+    """Return what goes wrong in a learner's first update, in a line, or None."""
     try:
-        state, metrics = program(env)
-        wrong = not_finite((state._replace(hyper={}), metrics))  # there, infinite means that there is no limit
+        first, state, metrics = program(env)
     except Exception as error:  # whatever it is, the others are to be tried too
         first_line = (str(error).strip() or "no message").splitlines()[0]
         return f"{type(error).__name__}: {first_line}"
+    before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), tree) for tree in (first, state))
+    if before != after:
+        return "the state's shapes or dtypes change"
+    wrong = not_finite((state._replace(hyper={}), metrics))  # there, infinite means that there is no limit
     return f"not finite: {', '.join(wrong)}" if wrong else None
 
 

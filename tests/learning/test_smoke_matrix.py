@@ -43,12 +43,12 @@ def program_key(env):
 
 
 def groups(names, kind):
-    """Return the worlds of a kind, [[name, ...], ...], together if one program is theirs; the smallest first."""
+    """Return the worlds of a kind, [[name, ...], ...], together if one program is theirs; few joint actions first."""
     found = {}
     for name in names:
         if kind_of(WORLDS[name].spec) == kind:
             found.setdefault(program_key(WORLDS[name]), []).append(name)
-    return sorted(found.values(), key=lambda group: WORLDS[group[0]].spec.num_agents)
+    return sorted(found.values(), key=lambda group: math.prod(WORLDS[group[0]].spec.action_sizes))
 
 
 def arranged(family, kind):
@@ -56,12 +56,12 @@ def arranged(family, kind):
 
     Who has had the least turns comes next, so the presets of a family go round among its worlds.
     """
-    learners, worlds = FAMILIES[family], groups(CHOSEN[family], kind)
+    learners, there = FAMILIES[family], groups(CHOSEN[family], kind)
     fits = {
-        name: [group for group in worlds if refusal(learners[name], WORLDS[group[0]].spec) is None] for name in learners
+        name: [group for group in there if refusal(learners[name], WORLDS[group[0]].spec) is None] for name in learners
     }
     turns, pairs = Counter(), []
-    for group in worlds:
+    for group in there:
         able = [name for name in learners if group in fits[name]]
         if able:
             pairs.append((min(able, key=turns.__getitem__), group))
@@ -76,7 +76,7 @@ PAIRS = [pair for family in FAMILIES for kind in KINDS for pair in arranged(fami
 
 
 @pytest.mark.parametrize(("name", "group"), PAIRS, ids=[f"{name}-{','.join(group)}" for name, group in PAIRS])
-def test_first_updates_are_finite(name, group):
+def test_a_first_update_is_finite_and_keeps_the_shapes_of_the_state(name, group):
     program = program_of(small(name))
     assert {world: fault(program, WORLDS[world]) for world in group} == dict.fromkeys(group)
     assert program._cache_size() == 1
