@@ -111,19 +111,13 @@ def options(**settings: Any) -> list[str]:
     return words
 
 
-def shared_folder(tmp_path_factory) -> Path:
-    """Return the session's folder, the same for all workers."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
 @pytest.fixture(scope="session", autouse=True)
 def quick_compilation(tmp_path_factory):
     """Compile fast to slow programs, and remember them for the session, here and in processes that tests start."""
     settings = {
         "jax_disable_most_optimizations": True,
         "jax_traceback_in_locations_limit": 0,
-        "jax_compilation_cache_dir": str(shared_folder(tmp_path_factory) / "compiled"),
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
         "jax_persistent_cache_min_entry_size_bytes": -1,
     }
@@ -146,7 +140,9 @@ def fast_programs():
 def full_compilation() -> dict[str, Any]:
     """Return options to compile a program as users do, for tests of what becomes of it."""
     options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
-    return options | ({"xla_cpu_use_fusion_emitters": True} if "fusion_emitters" in os.environ["XLA_FLAGS"] else {})
+    if "fusion_emitters" in os.environ.get("XLA_FLAGS", ""):
+        options["xla_cpu_use_fusion_emitters"] = True
+    return options
 
 
 @pytest.fixture(scope="session")
