@@ -5,8 +5,6 @@ import pytest
 from jaxmarl_lite.environments.contract import check_env
 from jaxmarl_lite.environments.registry import envs, make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}
 

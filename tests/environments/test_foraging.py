@@ -8,8 +8,6 @@ import pytest
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments.lbf.foraging import LOAD, Foraging
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def resets(env, episodes=1000):
     return jax.device_get(

@@ -12,8 +12,6 @@ from jaxmarl_lite.environments.actions import random_action
 from jaxmarl_lite.environments.mpe.scenario import WorldState
 from jaxmarl_lite.environments.registry import envs, make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SCENARIOS = [name for name in envs() if name.startswith("mpe/")]
 KEY = jax.random.key(0)
 

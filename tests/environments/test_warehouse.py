@@ -6,8 +6,6 @@ import pytest
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments.rware.warehouse import Warehouse
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_episodes_begin_with_all_shelves_at_home_and_as_many_requests_as_asked_for():
     env = Warehouse(num_agents=5, difficulty="hard")
