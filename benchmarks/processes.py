@@ -18,9 +18,9 @@ def ours(*words: object) -> Command:
     return [sys.executable, "-m", "jaxmarl_lite", *map(str, words), "--json"]
 
 
-def peer(*words: object) -> Command:
-    """Return the command that measures another library."""
-    return [sys.executable, str(HERE / "peers.py"), *map(str, words)]
+def peer(*words: object, script: str = "peers.py", python: str = sys.executable) -> Command:
+    """Return the command that measures another library, which may need a Python of its own."""
+    return [python, str(HERE / script), *map(str, words)]
 
 
 def run_json(command: Command, threads: str = "all") -> dict:
@@ -91,7 +91,7 @@ _MACHINE = """
 import importlib.metadata as m, json
 from jaxmarl_lite.training.machine import machine
 about = machine()
-for name in ("jaxmarl", "vmas", "torch", "mpe2", "benchmarl", "torchrl"):
+for name in ("jaxmarl", "vmas", "torch", "mpe2", "benchmarl", "torchrl", "jumanji"):
     try:
         about["versions"][name] = m.version(name)
     except m.PackageNotFoundError:

@@ -53,7 +53,10 @@ ROWS = {
     "memory-impala": ("impala mpe/simple_spread --steps 2e6 --seeds 4 --memory 32", "within 2 of impala above"),
     "twin-trpo": ("trpo mpe/simple_spread --steps 1e6 --seeds 4", ""),
     "memory-trpo": ("trpo mpe/simple_spread --steps 1e6 --seeds 4 --memory 32", "within 2 of the row above"),
-    "memory-matrpo": ("matrpo mpe/simple_spread --steps 2e6 --seeds 4 --memory 32", "within 2 of matrpo above"),
+    "memory-matrpo": (
+        "matrpo mpe/simple_spread --steps 2e6 --seeds 4 --memory 32 --lr 2e-3",
+        "within 2 of matrpo above",
+    ),
     "memory-hatrpo": ("hatrpo mpe/simple_spread --steps 1e6 --seeds 4 --memory 32", "within 2 of hatrpo above"),
     **{
         f"spread-{algo}": (f"{algo} mpe/simple_spread --steps 2e6 --seeds 4", asked)

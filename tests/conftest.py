@@ -1,11 +1,15 @@
-"""What many tests share: one compilation cache, tiny settings, a probe environment and a finished run."""
+"""What many tests share: quick compilation, tiny settings, a probe environment and a finished run."""
 
 import os
+from importlib.metadata import version
 
 # Before JAX starts, here and in processes that tests start: programs of tests are too small to need several threads.
 os.environ.setdefault("NPROC", "1")
+# And they compile in half of the time without the newer emitter. XLA stops at flags that it does not know.
+if version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
-import contextlib
+import gc
 import math
 import shutil
 import sys
@@ -29,6 +33,8 @@ LEARNER = {"num_envs": 8, "rollout_length": 5, "minibatches": 2, "hidden": (16,)
 PLAN = {"steps": 160, "blocks": 4, "eval_episodes": 8}
 ENV, ENV_SETTINGS = "grid/navigation", {"horizon": 20}
 SEEDS = 2
+
+gc.set_threshold(200_000, 50, 1000)  # tracing leaves many objects that live on: less often is it worth while to look
 
 
 class ProbeState(NamedTuple):
@@ -105,17 +111,12 @@ def options(**settings: Any) -> list[str]:
     return words
 
 
-@contextlib.contextmanager
-def compiling_quickly():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="session", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """Remember compiled programs for the whole session, in this process and in those that it starts."""
+def quick_compilation(tmp_path_factory):
+    """Compile fast to slow programs, and remember them for the session, here and in processes that tests start."""
     settings = {
+        "jax_disable_most_optimizations": True,
+        "jax_traceback_in_locations_limit": 0,
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
         "jax_persistent_cache_min_entry_size_bytes": -1,
@@ -127,11 +128,21 @@ def compilation_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module")
-def quick_compilation():
-    """Compile in about two thirds of the time, to slower programs."""
-    with compiling_quickly():
-        yield
+@pytest.fixture
+def fast_programs():
+    """Compile slowly to fast programs, for what runs for long."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="session")
+def full_compilation() -> dict[str, Any]:
+    """Return options to compile a program as users do, for tests of what becomes of it."""
+    options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+    if "fusion_emitters" in os.environ.get("XLA_FLAGS", ""):
+        options["xla_cpu_use_fusion_emitters"] = True
+    return options
 
 
 @pytest.fixture(scope="session")
@@ -177,8 +188,7 @@ def solved_run(tmp_path_factory) -> Path:
     """The folder of a run of two seeds, long enough to learn the way to the goals; not to be changed."""
     out = tmp_path_factory.mktemp("solved") / "run"
     learner, env = make_learner("ippo", num_envs=32), registry.make(ENV)
-    with compiling_quickly():
-        train(learner, env, jax.random.key(0), steps=6e4, seeds=SEEDS, blocks=2, eval_episodes=8, out=out)
+    train(learner, env, jax.random.key(0), steps=6e4, seeds=SEEDS, blocks=2, eval_episodes=8, out=out)
     return out
 
 

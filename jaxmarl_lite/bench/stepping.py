@@ -23,25 +23,28 @@ FEWEST_STEPS = 25
 def random_play(num_envs: int, steps: int, shard: Shard, env: Env, weights: Array, key: Key) -> Array:
     """Take `steps` random joint actions in every environment; returns numbers [E] that depend on all that was seen.
 
-    Every observation is read by a product with `weights` [A * O], as a policy's first layer would, rewards and ends
-    are added up, and episodes begin anew when they end: nothing can be optimised away. Devices draw apart.
+    Every observation is read by a product with `weights` [A * O], as a policy's first layer would, of columns like all
+    networks here, rewards and ends are added up, and episodes begin anew when they end: nothing can be optimised away.
+    Devices draw apart.
     """
     num_local = shard.part(num_envs)
     venv = vectorize(env, num_local, first=shard.first(num_local))
     starting, playing = jax.random.split(jax.random.fold_in(key, venv.first))
     team = jnp.ones(venv.spec.num_agents)
 
+    def read(ts):
+        return weights @ ts.obs.reshape(num_local, -1).T
+
     def step(world, key):
         state, seen = world
         acting, moving = jax.random.split(key)
         action = random_action(acting, venv.spec, num_local)
         state, successor, ts = venv.step(moving, state, action)
-        seen = seen + ts.obs.reshape(num_local, -1) @ weights + successor.reward @ team + successor.done
+        seen = seen + read(ts) + team @ successor.reward.T + successor.done
         return (state, seen), None
 
     state, ts = venv.reset(starting)
-    seen = ts.obs.reshape(num_local, -1) @ weights
-    return jax.lax.scan(step, (state, seen), jax.random.split(playing, steps))[0][1]
+    return jax.lax.scan(step, (state, read(ts)), jax.random.split(playing, steps))[0][1]
 
 
 def steps_for(num_envs: int) -> int:

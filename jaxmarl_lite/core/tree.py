@@ -4,13 +4,22 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from jaxmarl_lite.core.env import Array, Tree
 
 
 def batch_last(tree: Tree) -> Tree:
-    """Move the leading axis of every leaf to the end."""
-    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), tree)
+    """Move the leading axis of every leaf to the end, in memory too."""
+    return jax.tree.map(_last_in_memory, tree)
+
+
+def _last_in_memory(x: Array) -> Array:
+    x = jnp.moveaxis(x, 0, -1)
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return x
+    # Left to itself, XLA may choose the other order, and goes through the batch in strides (rware/warehouse: a fifth).
+    return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
 
 
 def batch_first(tree: Tree) -> Tree:
@@ -60,7 +69,9 @@ def _along_last(function: Callable[..., Tree]) -> Callable[..., Tree]:
     @wrapped.def_vmap
     def _(axis_size, in_batched, *args):
         given = [
-            jnp.moveaxis(x, 0, -1) if batched else jnp.broadcast_to(jnp.asarray(x)[..., None], (*x.shape, axis_size))
+            jnp.moveaxis(x, 0, -1)
+            if batched
+            else jnp.broadcast_to(jnp.asarray(x)[..., None], (*jnp.shape(x), axis_size))
             for x, batched in zip(args, in_batched, strict=True)
         ]
         result = function(*given)

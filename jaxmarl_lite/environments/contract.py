@@ -26,7 +26,7 @@ def check_env(env: Env, *, num_envs: int = 4, seed: int = 0) -> None:
     check_shapes(env)
     key = jax.random.key(seed)
     steps = 2 * env.spec.horizon + 2
-    state, ts = jax.jit(env.reset)(key)
+    state, ts = env.reset(key)  # each operation by itself: rounded as in `observe`, which must show the same
     _check_values(env.spec, jax.tree.map(lambda x: x[None], ts), "after reset")
     _check(not bool(ts.done), "an episode is over as soon as it begins")
     trace = jax.jit(_play, static_argnums=(2, 3))(env, key, num_envs, steps)

@@ -55,7 +55,9 @@ def _run(
 def _check(name: str, settings: ValueSettings, spec: Spec) -> None:
     if not spec.is_discrete:
         raise SettingError(f"{name} gives a value to each discrete action, and this environment's are continuous.")
-    q_networks(settings, _spec(settings, spec))
+    nets = q_networks(settings, _spec(settings, spec))
+    if settings.bins:  # a table finds out that it would be too large when it is made
+        jax.eval_shape(lambda: nets.init(jax.random.key(0)))
 
 
 def _init(settings: ValueSettings, key: Key, env: Env) -> ReplayState:

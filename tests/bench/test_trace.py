@@ -15,13 +15,13 @@ from jaxmarl_lite.core.errors import RunError
 
 
 @pytest.fixture(scope="module")
-def chain():
+def chain(full_compilation):
     """Seven turns of a matrix product and what follows, compiled."""
 
     def chain(x):
         return jax.lax.scan(lambda x, _: (jnp.tanh(x @ x), None), x, None, length=7)[0]
 
-    return jax.jit(chain).lower(jnp.eye(64)).compile()
+    return jax.jit(chain).lower(jnp.eye(64)).compile(full_compilation)
 
 
 @pytest.fixture(scope="module")

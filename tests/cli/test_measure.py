@@ -15,8 +15,6 @@ from jaxmarl_lite.view import canvas
 WORDS = ["ippo", "grid/navigation", "--num-envs", "8", "--rollout-length", "5", "--minibatches", "2", "--hidden", "16"]
 PARTS = ("_min", "", "_max")
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def assert_refused(answer, *parts, status=2):
     assert answer.status == status

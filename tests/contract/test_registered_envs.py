@@ -5,8 +5,6 @@ import pytest
 from jaxmarl_lite.environments.contract import check_env
 from jaxmarl_lite.environments.registry import envs, make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 PAYOFF = np.random.default_rng(0).normal(size=(3, 2, 3, 2)).tolist()
 NEEDED = {"matrix/game": {"payoff": PAYOFF}}
 
@@ -17,6 +15,21 @@ VARIANTS = [
     ("grid/predator_prey", {"num_agents": 3, "num_prey": 2, "size": 3, "removal": False, "horizon": 20}),
     ("grid/team_navigation", {"num_agents": 1, "size": 2, "walls": None, "sight": 3}),
     ("lbf/foraging", {"rows": 4, "columns": 6, "num_agents": 4, "sight": 1, "food_rule": "paper", "penalty": 0.1}),
+    (
+        "rware/warehouse",
+        {"size": "small", "num_agents": 1, "num_requests": 79, "reward": "two_stage", "sensor_range": 2, "horizon": 9},
+    ),
+    (
+        "rware/warehouse",
+        {
+            "shelf_rows": 2,
+            "shelf_columns": 1,
+            "column_height": 3,
+            "num_agents": 5,
+            "difficulty": "hard",
+            "reward": "global",
+        },
+    ),
     ("memory/team_cue", {"num_agents": 3, "num_cues": 2, "delay": 1}),
     ("mpe/simple_spread", {"continuous": True, "dynamics": "openai", "self_collision": True}),
     ("mpe/simple_tag", {"num_good": 2, "num_obstacles": 0, "prey": "heuristic", "continuous": True}),

@@ -17,9 +17,6 @@ LENGTH, CAPACITY = 4, 12
 kinds = pytest.mark.parametrize("rated", [False, True], ids=["uniform", "rated"])
 
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
-
 def rollout(number, num_envs):
     """Steps [T, E] that say their time."""
     return jnp.tile((jnp.arange(LENGTH) + number * LENGTH)[:, None], num_envs)

@@ -8,7 +8,6 @@ from jaxmarl_lite.environments.actions import random_action
 from jaxmarl_lite.environments.grid.coin_game import CoinState
 from jaxmarl_lite.environments.registry import make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 UP, DOWN, LEFT, RIGHT = range(4)
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
 KEY = jax.random.key(0)

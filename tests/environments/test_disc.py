@@ -8,8 +8,6 @@ import pytest
 from jaxmarl_lite.environments.butterfly import disc
 from jaxmarl_lite.environments.butterfly.disc import GRAVITY, RADIUS, SLOP, TIME_STEP, disc_at, move
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 FLAT = jnp.full(8, 480.0)
 RESTING = 480.0 - disc.HEAD_RADIUS - RADIUS
 

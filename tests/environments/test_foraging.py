@@ -1,11 +1,12 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.environments.lbf.foraging import Foraging
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
+from jaxmarl_lite.environments.lbf.foraging import LOAD, Foraging
 
 
 def resets(env, episodes=1000):
@@ -39,6 +40,27 @@ def test_cooperative_food_needs_the_three_lowest_levels():
     state = resets(Foraging(num_agents=4, num_foods=2, cooperative=True), 200)
     lowest = np.sort(state.agent_level, axis=1)[:, :3].sum(1)
     assert ((state.food_level == lowest[:, None]) | (state.food_level == 0)).all()
+
+
+def test_a_batch_of_other_penalties_gives_what_each_of_them_gives():
+    env, key, penalty = Foraging(rows=5, num_foods=1), jax.random.key(0), jnp.array([0.0, 0.5, 2.0])
+    state, _ = jax.jit(env.reset)(key)
+    state = state._replace(
+        agent_pos=jnp.array([[2, 1], [0, 0]]),
+        agent_level=jnp.array([1, 1]),
+        food_pos=jnp.array([[2, 2]]),
+        food_level=jnp.array([2]),
+        food_total=jnp.array(2),
+    )
+
+    def outcome(penalty):
+        after, ts = dataclasses.replace(env, penalty=penalty).step(key, state, jnp.array([LOAD, 0]))
+        return after.food_level, ts.obs, ts.reward
+
+    alone = [jax.jit(outcome)(x) for x in penalty]
+    together = jax.jit(jax.vmap(outcome))(penalty)
+    jax.tree.map(lambda x, *y: np.testing.assert_array_equal(x, np.stack(y)), together, *alone)
+    np.testing.assert_array_equal(together[2], [[0.0, 0.0], [-0.5, 0.0], [-2.0, 0.0]])
 
 
 @pytest.mark.parametrize(

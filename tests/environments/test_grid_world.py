@@ -6,8 +6,6 @@ import pytest
 
 from jaxmarl_lite.environments.grid.world import draw_distinct
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.mark.parametrize(("num", "count"), [(4, 3), (3, 3), (5, 1)])
 def test_every_sequence_of_different_numbers_is_equally_likely(num, count):

@@ -12,8 +12,6 @@ from jaxmarl_lite.environments.actions import random_action
 from jaxmarl_lite.environments.mpe.scenario import WorldState
 from jaxmarl_lite.environments.registry import envs, make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SCENARIOS = [name for name in envs() if name.startswith("mpe/")]
 KEY = jax.random.key(0)
 
@@ -149,6 +147,19 @@ def test_heuristic_prey_of_tag_flee_from_hunters_and_edges():
         assert after.agent_vel[1] @ np.array(want) > 0.35
 
 
+def test_a_heuristic_adversary_goes_where_the_team_is_nearest_in_sum_whatever_the_goal():
+    learnt, fixed = (make("mpe/simple_adversary", adversary=kind) for kind in ("learnt", "heuristic"))
+    assert fixed.spec.agents == learnt.spec.agents[1:]
+    assert fixed.spec.obs_sizes == learnt.spec.obs_sizes[1:]
+    for goal, team, towards in [(0, [[-0.9, 0.0], [0.5, 0.0]], -1.0), (0, [[-0.5, 0.0], [0.9, 0.0]], 1.0)]:
+        state = at([[0.0, 0.0], *team], [[-0.9, 0.0], [0.9, 0.0]], goal=goal)
+        state = state._replace(agent_pos=state.agent_pos.at[1:, 1].set(0.2))
+        np.testing.assert_array_equal(fixed.observe(state).obs, learnt.observe(state).obs[1:])
+        after, ts = rest(fixed, state)
+        np.testing.assert_allclose(after.agent_vel[0], [0.5 * towards, 0.0], atol=1e-6)
+        np.testing.assert_allclose(ts.reward, rest(learnt, state)[1].reward[1:])
+
+
 def test_prey_of_facmac_flee_from_the_nearest_predator_with_a_force_of_one():
     env = make("mpe/predator_prey", num_obstacles=0)
     state = at([[0.3, 0.4], [0.0, -0.9], [-0.9, 0.0], [0.0, 0.0]], [])
@@ -189,6 +200,7 @@ def test_movers_that_speak_say_and_do_both_parts_of_an_action():
     [
         ("simple_tag", {"num_good": 0}, "num_good=0 is not allowed: it must be an integer of at least 1."),
         ("simple_tag", {"prey": "wild"}, "prey='wild' is not allowed: it must be one of learnt, heuristic."),
+        ("simple_adversary", {"adversary": 1}, "adversary=1 is not allowed: it must be one of learnt, heuristic."),
         ("simple_spread", {"dynamics": "v2"}, "dynamics='v2' is not allowed: it must be one of v3, openai."),
         ("simple_spread", {"self_collision": 1}, "self_collision=1 is not allowed: it must be True or False."),
         ("simple", {"damping": 1.5}, "damping=1.5 is not allowed: it must be a number from 0 to 1."),

@@ -9,8 +9,6 @@ from jaxmarl_lite.environments.butterfly import pistonball
 from jaxmarl_lite.environments.butterfly.pistonball import HIGHEST, LOWEST, STRIDE, Pistonball
 from jaxmarl_lite.environments.vectorize import vectorize
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def small():

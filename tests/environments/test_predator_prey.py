@@ -8,7 +8,6 @@ from jaxmarl_lite.environments.actions import random_legal_action
 from jaxmarl_lite.environments.grid.predator_prey import HuntState
 from jaxmarl_lite.environments.registry import make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 UP, DOWN, LEFT, RIGHT, STAY, CATCH = range(6)
 MOVES = [(-1, 0), (1, 0), (0, -1), (0, 1), (0, 0), (0, 0)]
 KEY = jax.random.key(0)

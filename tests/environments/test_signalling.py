@@ -8,7 +8,6 @@ import pytest
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments.registry import make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(0)
 
 

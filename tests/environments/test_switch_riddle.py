@@ -10,7 +10,6 @@ from jaxmarl_lite.environments.actions import random_legal_action
 from jaxmarl_lite.environments.comm.switch_riddle import NONE, OFF, ON, TELL
 from jaxmarl_lite.environments.registry import make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(0)
 
 

@@ -7,7 +7,6 @@ from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments.grid.team_navigation import FOUR_ROOMS, CoverState
 from jaxmarl_lite.environments.registry import make
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 UP, DOWN, LEFT, RIGHT, STAY = range(5)
 KEY = jax.random.key(0)
 

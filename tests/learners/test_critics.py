@@ -21,7 +21,6 @@ KINDS = {
     "joint, of all own": {"critic": "joint", "discrete": "score"},
     "attention, of all own": {"critic": "attention", "discrete": "score"},
 }
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def seen(active=(True, True, True)):

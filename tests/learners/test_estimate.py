@@ -17,7 +17,6 @@ from jaxmarl_lite.ops.statistics import Moments, Sums
 
 KEY = jax.random.key(0)
 NUM_ENVS = 6
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def units(sums, sets, decay=0.5):

@@ -19,7 +19,6 @@ E, T, N = 8, 5, 2
 ORDER = jnp.array([[0, 3, 5, 6], [1, 2, 4, 7]])  # two minibatches
 SHARINGS = ("shared", "independent")
 any_sharing = pytest.mark.parametrize("sharing", SHARINGS)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture

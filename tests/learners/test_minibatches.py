@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -128,16 +129,17 @@ def test_accelerators_get_the_whole(monkeypatch):
     assert [part.shape for part in seen] == [(12,)]
 
 
-@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("sharing", ["shared", "independent"])
 def test_an_update_in_parts_is_that_of_the_whole(monkeypatch, learner_settings, sharing):
     learner, env = make_learner("mappo", **learner_settings, sharing=sharing), make("matrix/chicken", horizon=4)
-    state = jax.jit(learner.init)(KEY, env)
+    collect, estimate, learn = (partial(phase, shard=WHOLE) for phase in learner.phases.values())
+    progress = jnp.zeros(())
+    before = jax.jit(lambda: estimate(collect(learner.init(KEY, env), env, progress), env, progress))()
 
     def update(cached):
         monkeypatch.setattr(minibatches, "_CACHED_ROWS", cached)
-        traced = jax.jit(lambda state: learner.step(state, env, jnp.zeros(()))).trace(state)
-        (after, metrics), loops = traced.lower().compile()(state), str(traced.jaxpr).count("scan[")
+        traced = jax.jit(lambda before: learn(before, env, progress)).trace(before)
+        (after, metrics), loops = traced.lower().compile()(before), str(traced.jaxpr).count("scan[")
         return (after.params, metrics), loops
 
     # A minibatch is of 4 environments, each with the 5 steps of 2 agents.
@@ -146,5 +148,5 @@ def test_an_update_in_parts_is_that_of_the_whole(monkeypatch, learner_settings, 
     for parts in (halves, quarters):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5), parts[0], whole[0])
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), parts[1], whole[1])
-    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), whole[0], state.params)
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), whole[0], before.state.params)
     assert min(jax.tree.leaves(moved)) > 1e-3

@@ -30,7 +30,6 @@ TINY = {
     "normalise_values": False,
     "gradient_steps": 2,
 }
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def given(learner, env):

@@ -15,7 +15,6 @@ from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.learners.sight import see
 
 KEY = jax.random.key(0)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 PLAIN = {"standardise_advantages": False, "normalise_values": "off", "value_clip": None, "anneal_lr": False}
 

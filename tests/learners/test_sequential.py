@@ -5,7 +5,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.environments.registry import make
@@ -17,7 +16,6 @@ from jaxmarl_lite.nn.net import owners
 
 KEY = jax.random.key(0)
 AGENTS = 3
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def a_task(settings, sharing):

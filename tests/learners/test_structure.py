@@ -20,7 +20,6 @@ from jaxmarl_lite.training.loop import run_updates
 
 KEY = jax.random.key(0)
 KINDS = {"ippo": {}, "mappo": {"critic": "joint"}, "independent": {"sharing": "independent"}}
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +128,7 @@ class Blocks(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
-def blocks(request, a_learner, probe, quick_compilation):
+def blocks(request, a_learner, probe):
     calls, states, results = [], [], []
     learner = counted(a_learner(**request.param), calls)
     envs = [Counted(probe(reward=(1.0, reward), bonus=bonus), calls) for reward, bonus in ((2.0, 0.0), (3.0, 1.0))]

@@ -14,7 +14,6 @@ from jaxmarl_lite.learners.presets import make_learner
 from jaxmarl_lite.nn.net import owners
 
 KEY = jax.random.key(0)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module", params=["shared", "independent"])

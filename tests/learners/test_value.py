@@ -28,7 +28,6 @@ KEY, GAMMA, LENGTH = jax.random.key(0), 0.9, 8
 TINY = {"num_envs": 8, "rollout_length": LENGTH, "hidden": (16,), "gamma": GAMMA, "normalise_values": False}
 REPLAY = {"capacity": 16, "batch": 8, "warmup": LENGTH, "gradient_steps": 2, "target_period": 3}
 ALL = Places(np.arange(8), np.zeros(8, np.int32))  # type: ignore[arg-type]  # the places of all steps
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def tiny(name, **changes):

@@ -22,11 +22,10 @@ KEY = jax.random.key(0)
 TINY = {"num_envs": 8, "rollout_length": 8, "hidden": (16,), "gamma": 0.9}
 REPLAY = {"capacity": 16, "batch": 8, "warmup": 8, "gradient_steps": 2, "target_period": 3}
 RATED = {"priority": 0.6}
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
-def blocks(probe):
+def blocks(probe, full_compilation):
     """Programs of two updates, as they are lowered, and as one with a large ring is compiled."""
     env, texts = probe(reward=(1.0, 2.0)), {}
     recurrent = {**REPLAY, "memory": 4, "sequence": 4}
@@ -36,7 +35,7 @@ def blocks(probe):
         state = jax.eval_shape(replicate(learner, 1).init, KEY, env)
         block = jax.jit(partial(run_updates, learner, 2, WHOLE, done=0, total=4), donate_argnums=0)
         lowered = block.lower(state, env)
-        texts[kind] = lowered.as_text(), lowered.compile() if kind == "rated" else None
+        texts[kind] = lowered.as_text(), lowered.compile(full_compilation) if kind == "rated" else None
     return texts
 
 
@@ -86,7 +85,6 @@ import jax, jax.numpy as jnp
 import jaxmarl_lite as jml
 from jaxmarl_lite.training.loop import run_updates
 from jaxmarl_lite.training.placement import Placement
-jax.config.update("jax_disable_most_optimizations", True)
 env, figures = jml.make("grid/navigation", horizon=6), {}
 for name, settings in json.loads(sys.argv[1]).items():
     learner = jml.make_learner(name, **{**settings, "hidden": (16,)})
@@ -110,7 +108,7 @@ def test_several_devices_learn_the_same_but_for_rounding():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(settings)],
         capture_output=True, text=True, check=False,
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        env={**os.environ, "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for one, two in json.loads(done.stdout.splitlines()[-1]):

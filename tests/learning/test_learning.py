@@ -40,6 +40,7 @@ def test_a_team_walks_the_shortest_way_in_every_episode_of_every_seed(solved_run
     np.testing.assert_array_equal(played.length, 4)
 
 
+@pytest.mark.usefixtures("fast_programs")
 def test_in_a_zero_sum_game_the_average_over_time_is_near_the_equilibrium():
     # At a constant learning rate play goes on turning round the equilibrium; a falling one leaves it where it stands.
     # Where a single seed is on its way round follows from the rounding of the machine, so the mean over many is held.

@@ -9,7 +9,6 @@ SIZE, ENVS, STEPS, AGENTS = 8, 2, 3, 4
 ATTENTION = Attention(heads=2)
 ASKING, TELLING = (jax.random.normal(jax.random.key(n), (SIZE, ENVS, STEPS, AGENTS)) for n in (1, 2))
 EVERYBODY = jnp.ones((ENVS, STEPS, AGENTS), bool)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")

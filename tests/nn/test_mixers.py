@@ -18,8 +18,6 @@ CONSISTENT = ("sum", "monotonic", "duplex")
 any_kind = pytest.mark.parametrize("kind", KINDS)
 any_size = pytest.mark.parametrize("num_agents", [2, 3])
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def spec_of(num_agents, state_size=S):
     return Spec(("a",) * num_agents, (1,) * num_agents, (N,) * num_agents, state_size, horizon=1)

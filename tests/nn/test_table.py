@@ -17,8 +17,6 @@ from jaxmarl_lite.nn.table import Table
 KEY = jax.random.key(0)
 OUTPUTS, E, T, A = 3, 4, 5, 2
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def look(module, table, x):
     """What one table says of x [I, E, T, A]."""

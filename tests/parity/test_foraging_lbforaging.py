@@ -12,7 +12,6 @@ from jaxmarl_lite.environments.lbf.foraging import Foraging, ForagingState
 
 reference = pytest.importorskip("lbforaging.foraging")
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 EPISODES = 60
 WORLDS = [

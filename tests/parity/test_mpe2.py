@@ -13,7 +13,6 @@ from jaxmarl_lite.environments.mpe.scenario import WorldState
 from jaxmarl_lite.environments.registry import make
 
 pytest.importorskip("mpe2")
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 HORIZON = 25
 EPISODES = 12

@@ -18,7 +18,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     reference = pytest.importorskip("pettingzoo.butterfly.pistonball.pistonball")
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 EPISODES, STEPS = 12, 30
 

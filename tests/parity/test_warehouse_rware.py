@@ -10,7 +10,6 @@ from jaxmarl_lite.environments.rware.warehouse import Warehouse, WarehouseState
 
 reference = pytest.importorskip("rware.warehouse")
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 EPISODES, LENGTH = 5, 120
 WORLDS = [

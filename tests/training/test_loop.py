@@ -12,8 +12,6 @@ from jaxmarl_lite.training import loop
 from jaxmarl_lite.training.folder import CONFIG
 from jaxmarl_lite.training.loop import _require_finite, _rows, resume, train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 KEY = jax.random.key(0)
 
 
@@ -28,7 +26,7 @@ def env(probe):
 
 
 @pytest.fixture(scope="module")
-def trained_and_seen(quick_compilation, learner_settings, plan, probe):
+def trained_and_seen(learner_settings, plan, probe):
     """A run of two seeds in which each agent gets 1 or 2 a step, and 1 more for action 1; and what callbacks saw."""
     env, seen = probe(reward=(1.0, 2.0), bonus=1.0), []
     return train(make_learner("ippo", **learner_settings), env, KEY, seeds=2, callbacks=(seen.append,), **plan), seen

@@ -30,7 +30,6 @@ learner, env = jml.make_learner("ippo", **settings), jml.make("mpe/simple_spread
 run = partial(jml.train, learner, env, jax.random.key(3), seeds=2, eval_episodes=8)
 answer = {"there": jax.device_count()}
 
-jax.config.update("jax_disable_most_optimizations", True)
 for devices in (1, 2, 4):
     # Four is what is chosen where nothing is said.
     result = run(steps=320, blocks=2, devices=devices if devices < 4 else None, out=out / f"on-{devices}")
@@ -45,7 +44,6 @@ for devices in (1, 2, 4):
     copy = shutil.copytree(out / "on-4", out / f"on-4-then-{devices}")
     result = jml.resume(copy, steps=640, devices=devices)
     answer[f"resumed on {devices}"] = result.rows
-jax.config.update("jax_disable_most_optimizations", False)
 
 def text(devices):
     place = Placement.over(devices)
@@ -54,7 +52,8 @@ def text(devices):
     axes = many.env_axes(state)
     state = place.lay(state, axes)
     block = place.spread(partial(loop.run_updates, learner, 2, place.shard), (axes, -1, -1, -1), (axes, -1))
-    return jax.jit(block).lower(state, env, jnp.zeros((), jnp.int32), jnp.ones(())).compile().as_text()
+    lowered = jax.jit(block).lower(state, env, jnp.zeros((), jnp.int32), jnp.ones(()))
+    return lowered.compile(json.loads(sys.argv[3])).as_text()
 
 answer["text on 1"], answer["text on 4"] = text(1), text(4)
 print(json.dumps(answer))
@@ -62,9 +61,10 @@ print(json.dumps(answer))
 
 
 @pytest.fixture(scope="module")
-def answer(tmp_path_factory):
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    words = [sys.executable, "-c", PROGRAM, str(tmp_path_factory.mktemp("placed")), json.dumps(SETTINGS)]
+def answer(tmp_path_factory, full_compilation):
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+    given = [str(tmp_path_factory.mktemp("placed")), *map(json.dumps, (SETTINGS, full_compilation))]
+    words, environment = [sys.executable, "-c", PROGRAM, *given], {**os.environ, "XLA_FLAGS": flags}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -21,6 +21,17 @@ DISTANCE_COST = 0.1
 BUMP_COST = 0.5
 
 
+def paid(ts: TimeStep, distance: Array, bumps: Array, is_late: Array) -> TimeStep:
+    """Return a step with its end and what all are paid: the goals' reward where no distance is left, else costs."""
+    solved = distance == 0
+    reward = jnp.where(solved, GOAL_REWARD, -(STEP_COST + DISTANCE_COST * distance + BUMP_COST * bumps))
+    return ts._replace(
+        reward=jnp.full_like(ts.reward, reward),
+        terminated=jnp.full_like(ts.terminated, solved),
+        truncated=is_late & ~solved,
+    )
+
+
 class NavigationState(NamedTuple):
     """Where the agents and their goals are; positions are (row, column)."""
 
@@ -128,13 +139,7 @@ class Navigation:
         del key
         pos, distance, bumps = along_last(self._move)(state.agent_pos, state.goal_pos, action)
         state = NavigationState(pos, state.goal_pos, state.time + 1)
-        solved = distance == 0
-        reward = jnp.where(solved, GOAL_REWARD, -(STEP_COST + DISTANCE_COST * distance + BUMP_COST * bumps))
-        return state, self.observe(state)._replace(
-            reward=jnp.full(self.num_agents, reward),
-            terminated=jnp.full(self.num_agents, solved),
-            truncated=(state.time >= self.horizon) & ~solved,
-        )
+        return state, paid(self.observe(state), distance, bumps, state.time >= self.horizon)
 
     def observe(self, state: NavigationState) -> TimeStep:
         """Show a state as it is when an episode begins there."""

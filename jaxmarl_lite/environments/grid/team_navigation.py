@@ -13,7 +13,7 @@ from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import along_last
 from jaxmarl_lite.environments.grid import sight, world
-from jaxmarl_lite.environments.grid.navigation import BUMP_COST, DISTANCE_COST, GOAL_REWARD, STEP_COST
+from jaxmarl_lite.environments.grid.navigation import paid
 
 FOUR_ROOMS = ("...#...", ".......", "...#...", "#.###.#", "...#...", ".......", "...#...")
 
@@ -107,13 +107,7 @@ class TeamNavigation:
         del key
         pos, distance, bumps = along_last(self._move)(state.agent_pos, state.goal_pos, action)
         state = CoverState(pos, state.goal_pos, state.time + 1)
-        solved = distance == 0
-        reward = jnp.where(solved, GOAL_REWARD, -(STEP_COST + DISTANCE_COST * distance + BUMP_COST * bumps))
-        return state, self.observe(state)._replace(
-            reward=jnp.full(self.num_agents, reward),
-            terminated=jnp.full(self.num_agents, solved),
-            truncated=(state.time >= self.horizon) & ~solved,
-        )
+        return state, paid(self.observe(state), distance, bumps, state.time >= self.horizon)
 
     def observe(self, state: CoverState) -> TimeStep:
         """Show a state as it is when an episode begins there."""

@@ -4,6 +4,7 @@ A scenario is who takes part (`roles`), what lies about (`marks`), what each rol
 (`rewards`); everything else is here.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -32,7 +33,7 @@ class Role(NamedTuple):
     moves: bool = True
     speaks: bool = False
     is_scripted: bool = False
-    """acts by a rule of the environment's, and is no agent of the spec; such roles come last"""
+    """acts by a rule of the environment's, and is no agent of the spec"""
     colour: str = "tab:blue"
 
 
@@ -133,7 +134,7 @@ class Scenario:
     @property
     def spec(self) -> Spec:
         """The static description."""
-        acting = [role for role in self.roles if not role.is_scripted]
+        acting = self.acting
         return Spec(
             agents=tuple(f"{role.name}_{i}" for role in acting for i in range(role.num)),
             obs_sizes=tuple(role.sees for role in acting for _ in range(role.num)),
@@ -166,14 +167,14 @@ class Scenario:
         del key
         pos, vel, comm = along_last(type(self)._move)(self, state, action)
         state = state._replace(agent_pos=pos, agent_vel=vel, comm=comm, time=state.time + 1)
-        reward = along_last(type(self).rewards)(self, state)[: self.spec.num_agents]
+        reward = along_last(type(self)._paid)(self, state)
         return state, self.observe(state)._replace(reward=reward, truncated=state.time >= self.horizon)
 
     def observe(self, state: WorldState) -> TimeStep:
         """Show a state as it is when an episode begins there."""
         spec = self.spec
         num = spec.num_agents
-        obs, whole = self._show(state)
+        obs, whole = along_last(type(self)._show)(self, state)
         return TimeStep(
             obs=obs,
             state=whole,
@@ -191,6 +192,11 @@ class Scenario:
     def push(self, action: Array) -> Array:
         """Return the pushes, at most 1 in each direction, of agents that move; [num, 2, ...]."""
         return world.continuous_push(action) if self.continuous else world.discrete_push(action)
+
+    @property
+    def acting(self) -> list[Role]:
+        """Roles that do not act by a rule."""
+        return [role for role in self.roles if not role.is_scripted]
 
     @property
     def num_bodies(self) -> int:
@@ -239,24 +245,30 @@ class Scenario:
             return vel
         return world.joined([
             rows if role.max_speed is None else world.limited(rows, role.max_speed)
-            for role, rows in self.by_role(vel)
+            for role, rows in _by_role(self.roles, vel)
         ])  # fmt: skip
 
     def _force(self, state: WorldState, action: Array) -> Array:
+        chosen = {role.name: rows for role, rows in _by_role(self.acting, action)}
         forces = []
-        for role, rows in self.by_role(action):
+        for role in self.roles:
             if role.is_scripted:
                 forces.append(self.scripted_force(state))
             elif not role.moves:
                 forces.append(jnp.zeros_like(state.agent_pos[: role.num]))
             else:
+                rows = chosen[role.name]
                 move = rows % world.MOVES if role.speaks and not self.continuous else rows
                 forces.append(role.accel * self.push(move))
         return world.joined(forces)
 
+    def _paid(self, state: WorldState) -> Array:
+        """Return the rewards of those that do not act by a rule."""
+        return world.joined([rows for role, rows in _by_role(self.roles, self.rewards(state)) if not role.is_scripted])
+
     def _said(self, action: Array) -> Array:
         words = []
-        for role, rows in self.by_role(action):
+        for role, rows in _by_role(self.acting, action):
             if role.speaks and self.continuous:
                 start = self.num_pushes if role.moves else 0
                 words.append(rows[:, start : start + self.num_words])
@@ -276,7 +288,7 @@ class Scenario:
     def _show(self, state: WorldState) -> tuple[Array, Array]:
         """Return the observations, padded with zeros, and the global state."""
         views = self.views(state)
-        width = max(role.sees for role in self.roles if not role.is_scripted)
+        width = max(role.sees for role in self.acting)
         wide = [jnp.pad(view, [(0, 0), (0, width - view.shape[1])] + [(0, 0)] * (view.ndim - 2)) for view in views]
         parts = [state.agent_pos, state.agent_vel, state.landmark_pos] if any(role.moves for role in self.roles) else []
         parts += [state.comm] if self.num_words else []
@@ -286,10 +298,11 @@ class Scenario:
                 parts.append(world.one_hot(several, self.num_landmarks_in_all))
         return world.joined(wide), world.joined([x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) for x in parts])
 
-    def by_role(self, rows: Array) -> list[tuple[Role, Array]]:
-        """Return each role with its rows of [A, ...]; of agents that act by a rule there may be none."""
-        ends = np.cumsum([role.num for role in self.roles])
-        return [(role, rows[end - role.num : end]) for role, end in zip(self.roles, ends, strict=True)]
+
+def _by_role(roles: Sequence[Role], rows: Array) -> list[tuple[Role, Array]]:
+    """Return each role with its rows of [A, ...]."""
+    ends = np.cumsum([role.num for role in roles])
+    return [(role, rows[end - role.num : end]) for role, end in zip(roles, ends, strict=True)]
 
 
 def _consecutive(nums: list[int]) -> tuple[tuple[int, ...], ...]:

@@ -14,10 +14,11 @@ from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_choice, require_int
 from jaxmarl_lite.core.spec import Spec
-from jaxmarl_lite.core.tree import along_last
+from jaxmarl_lite.core.tree import along_last, when_any
 from jaxmarl_lite.environments.grid.places import digit, pick
 from jaxmarl_lite.environments.rware.layout import BLOCKS, Layout, Size, build
 from jaxmarl_lite.environments.rware.sensors import sense
+from jaxmarl_lite.environments.rware.shelves import NOTHING, NOWHERE, REQUESTED, SHELF, Change, changed, not_requested
 from jaxmarl_lite.environments.rware.traffic import moves
 
 Difficulty = Literal["easy", "normal", "hard"]
@@ -29,8 +30,6 @@ UP, DOWN, LEFT, RIGHT = range(4)
 # What each direction turns into.
 TO_LEFT = (LEFT, RIGHT, DOWN, UP)
 TO_RIGHT = (RIGHT, LEFT, UP, DOWN)
-# Kinds of shelf, in a cell or on a robot.
-NOTHING, SHELF, REQUESTED = range(3)
 
 
 class WarehouseState(NamedTuple):
@@ -148,16 +147,14 @@ class Warehouse:
 
     def reset(self, key: Key) -> tuple[WarehouseState, TimeStep]:
         """Place robots and request shelves at random."""
-        num, layout = self.num_agents, self.layout
-        numbers = jax.random.uniform(key, (2 * num + (self.num_requests or 0),))
-        agent_pos, _ = _distinct(np.ones_like(layout.is_home), numbers[:num])
-        _, is_left = _distinct(layout.is_home, numbers[2 * num :])
+        numbers = jax.random.uniform(key, (2 * self.num_agents + (self.num_requests or 0),))
+        pos, facing, shelves = along_last(self._placed)(numbers)
         state = WarehouseState(
-            agent_pos=agent_pos,
-            agent_dir=digit(numbers[num : 2 * num], 4)[0],
-            load=jnp.zeros(num, jnp.int32),
-            has_delivered=jnp.zeros(num, bool),
-            shelves=jnp.where(layout.is_home, jnp.where(is_left, SHELF, REQUESTED), NOTHING).ravel(),
+            agent_pos=pos,
+            agent_dir=facing,
+            load=jnp.zeros_like(facing),
+            has_delivered=jnp.zeros_like(facing, bool),
+            shelves=shelves,
             time=jnp.zeros((), jnp.int32),
         )
         return state, self.observe(state)
@@ -201,6 +198,16 @@ class Warehouse:
         draw(axes, state, self.layout)
         axes.set_title(f"step {int(state.time)}   reward {float(np.sum(step.reward)):+.2f}")
 
+    def _placed(self, numbers: Array) -> tuple[Array, Array, Array]:
+        """Return where robots are and face, and what stands in each cell, from 2 A + requests uniform numbers."""
+        num, is_home = self.num_agents, self.layout.is_home
+        batch = numbers.shape[1:]
+        is_home = jnp.broadcast_to(is_home.reshape(*is_home.shape, *[1] * len(batch)), (*is_home.shape, *batch))
+        pos, _ = _distinct(jnp.ones_like(is_home), numbers[:num])
+        _, is_left = _distinct(is_home, numbers[2 * num :])
+        shelves = jnp.where(is_home, jnp.where(is_left, SHELF, REQUESTED), NOTHING)
+        return pos, digit(numbers[num : 2 * num], 4)[0], shelves.reshape(-1, *batch)
+
     def _played(
         self,
         pos: Array,
@@ -215,16 +222,19 @@ class Warehouse:
         pos, here = self._driven(pos, facing, load, shelves, action)
         facing = jnp.where(action == TURN_LEFT, _turned(facing, TO_LEFT), facing)
         facing = jnp.where(action == TURN_RIGHT, _turned(facing, TO_RIGHT), facing)
-        load, put_down, shelves = self._toggled(here, load, shelves, action == TOGGLE)
+        load, put_down, changes = self._toggled(here, load, shelves, action == TOGGLE)
         reward = jnp.where(put_down & has_delivered, 0.5 if self.reward == "two_stage" else 0.0, 0.0)
         has_delivered &= ~put_down
         width = self.layout.is_home.shape[1]
+        robot = len(shelves) + jnp.arange(len(load)).reshape(-1, *[1] * (load.ndim - 1))
         for goal, number in zip(self.layout.goals, numbers, strict=True):
             delivers = (pos[:, 0] * width + pos[:, 1] == goal) & (load == REQUESTED)
             reward += self._reward(delivers)
             has_delivered |= delivers
-            load, shelves = _requested_anew(delivers, load, shelves, number)
-        return pos, facing, load, has_delivered, shelves, reward
+            chosen = self._requested(_any(delivers), shelves, changes, load, number)
+            load = jnp.where(delivers, SHELF, jnp.where(robot == chosen, REQUESTED, load))
+            changes.append((chosen, REQUESTED))
+        return pos, facing, load, has_delivered, changed(shelves, changes, width), reward
 
     def _driven(self, pos: Array, facing: Array, load: Array, shelves: Array, action: Array) -> tuple[Array, Array]:
         """Return where robots are after driving, and the cells that they were in."""
@@ -239,18 +249,26 @@ class Warehouse:
         goes = moves(cell, jnp.where((action == FORWARD) & ~blocked, target, cell))
         return jnp.where(goes[:, None], ahead, pos), cell
 
-    def _toggled(self, cell: Array, load: Array, shelves: Array, toggles: Array) -> tuple[Array, Array, Array]:
-        """Return loads, who has put down a shelf, and standing shelves."""
-        trailing = [1] * (cell.ndim - 1)
+    def _toggled(self, cell: Array, load: Array, shelves: Array, toggles: Array) -> tuple[Array, Array, list[Change]]:
+        """Return loads, who has put down a shelf, and what changes among standing shelves."""
         is_home = jnp.asarray(self.layout.is_home.ravel())[cell]
         standing = jnp.take_along_axis(shelves, cell, axis=0)
         put_down = toggles & (load > 0) & is_home
         takes = toggles & (load == 0)
-        place = jnp.arange(len(shelves)).reshape(-1, *trailing)
-        for i in range(self.num_agents):
-            left = jnp.where(put_down[i], load[i], NOTHING)
-            shelves = jnp.where((put_down[i] | takes[i]) & (place == cell[i]), left, shelves)
-        return jnp.where(put_down, NOTHING, jnp.where(takes, standing, load)), put_down, shelves
+        changes = list(zip(jnp.where(put_down | takes, cell, NOWHERE), jnp.where(put_down, load, NOTHING), strict=True))
+        return jnp.where(put_down, NOTHING, jnp.where(takes, standing, load)), put_down, changes
+
+    def _requested(self, is_due: Array, shelves: Array, changes: list[Change], load: Array, number: Array) -> Array:
+        """Return which shelf is requested instead of one that was delivered, as `not_requested` does, or nowhere."""
+        homes = self.layout.homes
+        rank, _ = digit(number, len(homes) - (self.num_requests or 0))
+        nowhere = jnp.full_like(rank, NOWHERE)
+
+        def search():
+            return jnp.where(is_due, not_requested(rank, shelves, changes, load, homes), nowhere)
+
+        # Deliveries are rare in small batches, and the search through all shelves is dear.
+        return when_any(is_due, search, lambda: nowhere)
 
     def _reward(self, delivers: Array) -> Array:
         if self.reward == "global":
@@ -258,40 +276,22 @@ class Warehouse:
         return delivers * (0.5 if self.reward == "two_stage" else 1.0)
 
 
-def _requested_anew(delivers: Array, load: Array, shelves: Array, number: Array) -> tuple[Array, Array]:
-    """Return loads and standing shelves with another shelf requested in place of the one delivered, if one is."""
-    is_due = _any(delivers)
-
-    def draw():
-        kinds = jnp.concatenate([shelves, load])
-        is_left = kinds == SHELF
-        _, chosen, _ = pick(is_left[None], number)
-        is_chosen = jnp.arange(len(kinds)).reshape(-1, *[1] * (load.ndim - 1)) == chosen
-        kinds = jnp.where(is_due & is_chosen, REQUESTED, kinds)
-        return jnp.where(delivers, SHELF, kinds[len(shelves) :]), kinds[: len(shelves)]
-
-    # Deliveries are rare, and the search through all shelves is dear.
-    return jax.lax.cond(is_due.any(), draw, lambda: (load, shelves))
-
-
-def _distinct(is_allowed: np.ndarray, numbers: Array) -> tuple[Array, Array]:
-    """Return random different cells, (row, column) [Q, 2], and which are left, bool [H, W]."""
+def _distinct(is_allowed: Array, numbers: Array) -> tuple[Array, Array]:
+    """Return Q random different cells, (row, column) [Q, 2, ...], and which are left, bool [H, W, ...]."""
+    height, width, *batch = is_allowed.shape
+    rows, columns = jnp.indices((height, width)).reshape(2, height, width, *[1] * len(batch))
 
     def draw(is_left, number):
         row, column, _ = pick(is_left, number)
-        return is_left.at[row, column].set(False), jnp.stack([row, column])
+        return is_left & ((rows != row) | (columns != column)), jnp.stack([row, column])
 
-    is_left, places = jax.lax.scan(draw, jnp.asarray(is_allowed), numbers)
+    is_left, places = jax.lax.scan(draw, is_allowed, numbers)
     return places, is_left
 
 
-def _turned(facing: Array, turns: tuple[int, ...]) -> Array:
-    return _sum(jnp.where(facing == before, after, 0) for before, after in enumerate(turns))
-
-
 # Reductions over few elements, written out: on a CPU a reduction over a tiny axis is a scalar loop.
-def _sum(values: Iterable[Array]) -> Array:
-    return functools.reduce(operator.add, values)
+def _turned(facing: Array, turns: tuple[int, ...]) -> Array:
+    return functools.reduce(operator.add, (jnp.where(facing == before, after, 0) for before, after in enumerate(turns)))
 
 
 def _any(flags: Iterable[Array]) -> Array:
