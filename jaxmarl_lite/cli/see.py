@@ -63,7 +63,8 @@ def render(args: list[str]) -> None:
         "key of the episodes": given.key,
         **config["env_settings"],
     }
-    write_episodes(policy.env, episodes, given.out, about=about, columns=given.columns)
+    with console.stderr.status(f"drawing {given.out}"):
+        write_episodes(policy.env, episodes, given.out, about=about, columns=given.columns)
     console.say(f"wrote {given.out}")
 
 
