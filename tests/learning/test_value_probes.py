@@ -59,8 +59,22 @@ def test_a_time_limit_is_looked_through_and_an_end_is_not(name, limited, value):
 
 @pytest.mark.parametrize("name", ["iql", "qmix", "qtran_base", "qtran_alt", "qplex", "pqn"])
 def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(name):
-    *_, returned = learn(name, make("probe/dying_agent"))
+    env = make("probe/dying_agent")
+    learner, state, returned = learn(name, env)
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
+    value = 1.0 + GAMMA / 2 if learner.settings.is_joint else [1.0 + GAMMA, 1.0]  # what is the team's is a mean
+    np.testing.assert_allclose(
+        first_values(learner, env, state), np.broadcast_to(value, (32, np.size(value))), rtol=0.1
+    )
+
+
+@pytest.mark.parametrize("name", ["iql", "vdn", "qmix", "qtran_base", "qtran_alt", "qplex", "pqn", "central_q"])
+def test_values_go_on_while_an_agent_waits_for_its_turn(name):
+    env = make("probe/turns")
+    learner, state, returned = learn(name, env, epsilon_end=0.0)
+    np.testing.assert_allclose(returned, [3.0, 3.0], atol=0.02)
+    if name != "central_q":  # which sees a team as one, and is paid for both
+        np.testing.assert_allclose(first_values(learner, env, state), 1.0 + GAMMA + GAMMA**2, rtol=0.05)
 
 
 @pytest.mark.parametrize(("name", "sharing"), [("iql", "independent"), ("qmix", "group"), ("central_q", "shared")])
