@@ -223,7 +223,8 @@ def _of_transform(module: Transform, spec: Spec) -> Mixer:
         """Return values, those of `choice` [E, T, G], and offsets."""
         made: Any = module.apply(params, utilities, choice)
         values, offset = made
-        return values, of_choice(values, choice) if module.alternatives else values[0], offset
+        joint = _told_by_present(of_choice(values, choice), utilities.present) if module.alternatives else values[0]
+        return values, joint, offset
 
     def terms(params: Tree, utilities: Utilities, choice: Array) -> dict[str, Array]:
         _, of_best, offset = look(params, utilities, utilities.best)
@@ -240,6 +241,16 @@ def _of_transform(module: Transform, spec: Spec) -> Mixer:
         lambda params, utilities, choice: look(params, utilities, choice)[1],
         terms=terms,
     )
+
+
+def _told_by_present(values: Array, present: Array) -> Array:
+    """Return the joint value as each agent has it [E, T, A]; for those that are gone, the mean of what the others say.
+
+    The team's value goes on after one of them has gone, and what a network says of the alternatives of the gone is not
+    learnt.
+    """
+    mean = jnp.where(present, values, 0.0).sum(-1, keepdims=True) / jnp.maximum(present.sum(-1, keepdims=True), 1)
+    return jnp.where(present, values, mean)
 
 
 def _first_params(module: linen.Module, spec: Spec, key: Key) -> Tree:

@@ -127,7 +127,7 @@ def test_the_scale_is_the_same_if_devices_add_up_their_parts(given, sharing):
 
 
 def plain_loss(task, batch, params):
-    """The loss of a minibatch as Schulman et al. 2017 write it: means over steps of active agents, or of those there."""
+    """The loss of a minibatch as Schulman et al. 2017 write it: means over steps of active agents, or of any there."""
     settings, nets = task.settings, task.nets
     active, none = batch.seen.active, jnp.zeros(batch.seen.restart.shape, bool)
     obs = jnp.moveaxis(batch.seen.obs, 1, 0)

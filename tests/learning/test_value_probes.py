@@ -63,9 +63,8 @@ def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(name):
     learner, state, returned = learn(name, env)
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
     value = 1.0 + GAMMA / 2 if learner.settings.is_joint else [1.0 + GAMMA, 1.0]  # what is the team's is a mean
-    np.testing.assert_allclose(
-        first_values(learner, env, state), np.broadcast_to(value, (32, np.size(value))), rtol=0.1
-    )
+    values = first_values(learner, env, state)
+    np.testing.assert_allclose(values, np.broadcast_to(value, values.shape), rtol=0.1)
 
 
 @pytest.mark.parametrize("name", ["iql", "vdn", "qmix", "qtran_base", "qtran_alt", "qplex", "pqn", "central_q"])
