@@ -74,14 +74,13 @@ def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "discrete"),
-    [("maddpg", "score"), ("iddpg", "score"), ("facmac", "score"), ("maac", "score"), ("masac", "straight_through")],
+    ("name", "discrete"), [("maddpg", "score"), ("facmac", "score"), ("masac", "straight_through")]
 )
 def test_values_go_on_while_an_agent_waits_for_its_turn(name, discrete):
     env = make("probe/turns")
     learner, state, returned = learn(name, env, discrete=discrete, epsilon_end=0.0)
     np.testing.assert_allclose(returned, [3.0, 3.0], atol=0.02)
-    print(name, discrete, first_values(learner, env, state).min(0), first_values(learner, env, state).max(0))
+    np.testing.assert_allclose(first_values(learner, env, state), 1.0 + GAMMA + GAMMA**2, rtol=0.05)
 
 
 @pytest.mark.parametrize("discrete", ["gumbel", "score"])
