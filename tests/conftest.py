@@ -53,7 +53,7 @@ class Probe:
     infinite_from: float = math.inf  # the time from which rewards are infinite
     length: int = struct.field(pytree_node=False, default=5)
     terminates: bool = struct.field(pytree_node=False, default=False)
-    inactive: tuple[int, ...] = struct.field(pytree_node=False, default=())
+    absent: tuple[int, ...] = struct.field(pytree_node=False, default=())  # gone from the first step on
     illegal: tuple[int, ...] = struct.field(pytree_node=False, default=())
     num_actions: int = struct.field(pytree_node=False, default=2)
 
@@ -74,22 +74,27 @@ class Probe:
         over = state.time >= self.length
         return state, self.observe(state)._replace(
             reward=reward,
-            terminated=jnp.full(len(self.reward), over & self.terminates),
+            terminated=self._absent | (over & self.terminates),
             truncated=over & (not self.terminates),
         )
 
     def observe(self, state):
-        num = len(self.reward)
+        num, absent = len(self.reward), self._absent
+        legal = jnp.asarray([a not in self.illegal for a in range(self.num_actions)])
         view = jax.nn.one_hot(jnp.minimum(state.time, self.length - 1), self.length)
         return TimeStep(
             obs=jnp.stack([view] * num),
             state=view,
-            legal=jnp.asarray([[a not in self.illegal for a in range(self.num_actions)]] * num),
-            active=jnp.asarray([i not in self.inactive for i in range(num)]),
+            legal=jnp.where(absent[:, None], jnp.arange(self.num_actions) == 0, legal),
+            active=~absent,
             reward=jnp.zeros(num),
-            terminated=jnp.zeros(num, bool),
+            terminated=absent,
             truncated=jnp.zeros((), bool),
         )
+
+    @property
+    def _absent(self):
+        return jnp.asarray([i in self.absent for i in range(len(self.reward))])
 
 
 class Answer(NamedTuple):

@@ -19,13 +19,15 @@ class TimeStep(NamedTuple):
     state: Array
     """float32 [S], the global view, for centralised training only"""
     legal: Array
-    """bool [A, N], the actions that may be chosen (continuous: all True)"""
+    """bool [A, N], the actions that may be chosen, or the components that are there; of an agent that is not active one
+    action, which does nothing, or no component"""
     active: Array
-    """bool [A], alive and to move"""
+    """bool [A], to move"""
     reward: Array
     """float32 [A]"""
     terminated: Array
-    """bool [A], there is no value beyond this step"""
+    """bool [A], gone, or not there from the first: no value from here on, until the episode ends. Who is neither gone
+    nor active waits: for its turn, or only to be paid"""
     truncated: Array
     """bool [], the clock ran out: the episode ends, and its value goes on"""
 

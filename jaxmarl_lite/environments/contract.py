@@ -18,8 +18,9 @@ def check_env(env: Env, *, num_envs: int = 4, seed: int = 0) -> None:
     """Play an environment with random legal actions and check everything that learners rely on.
 
     It must be a hashable spec's worth: shapes and dtypes as the spec says, the same under jit, vmap and auto-reset;
-    finite values; at least one legal action for every active agent; an end within the horizon; truncation apart from
-    termination; and the same result for the same key.
+    finite values; at least one legal action for every active agent, and nothing to choose for any other; an end within
+    the horizon; truncation apart from termination; an agent that has terminated gone until the episode ends; and the
+    same result for the same key.
 
     Raises SettingError with one sentence that says what is wrong.
     """
@@ -37,6 +38,7 @@ def check_env(env: Env, *, num_envs: int = 4, seed: int = 0) -> None:
     _check_values(env.spec, successors, "after step")
     _check_values(env.spec, currents, "after auto-reset")
     _check_ends(env.spec, successors, currents)
+    _check_gone(successors, currents)
     _check_observe(env, key, state, ts)
 
 
@@ -113,6 +115,11 @@ def _check_values(spec: Spec, ts: TimeStep, when: str) -> None:
         _check(bool(np.isfinite(getattr(ts, field)).all()), f"{field} is not finite {when}")
     legal, active = np.asarray(ts.legal), np.asarray(ts.active)
     _check(bool(np.all(legal.any(-1) | ~active)), f"an active agent has no legal action {when}")
+    spare, which = (1, "one legal action") if spec.is_discrete else (0, "no legal component")
+    _check(
+        bool(np.all((legal.sum(-1) == spare) | active)),
+        f"an agent that is not active has a choice {when}: it must have {which}, so that doing nothing has one value",
+    )
     beyond = np.arange(spec.num_actions) >= np.asarray(spec.action_sizes)[:, None]
     _check(not (legal & beyond).any(), f"an action beyond an agent's action_sizes is legal {when}")
 
@@ -128,8 +135,17 @@ def _check_ends(spec: Spec, successors: TimeStep, currents: TimeStep) -> None:
     _check(
         not (truncated & terminated).any(), "a step is both truncated and terminated: an episode ends for one reason"
     )
-    outcome = (currents.reward, currents.terminated, currents.truncated)
+    outcome = (currents.reward, currents.done)
     _check(not any(np.asarray(x)[done].any() for x in outcome), "a step that begins an episode has a reward or an end")
+
+
+def _check_gone(successors: TimeStep, currents: TimeStep) -> None:
+    """Check agents that have terminated before others: in the steps that are acted on, and in what these bring."""
+    gone = np.asarray(currents.terminated)
+    terminated, reward = (np.asarray(x)[1:] for x in (successors.terminated, successors.reward))
+    later = ((gone[:-1] & ~terminated, "is back"), (gone[:-1] & (reward != 0), "is paid"))
+    for fault, what in ((gone & np.asarray(currents.active), "is active"), *later):
+        _check(not fault.any(), f"an agent that has terminated {what}: it must be gone until the episode ends")
 
 
 def _check_observe(env: Env, key: jax.Array, state: Tree, ts: TimeStep) -> None:

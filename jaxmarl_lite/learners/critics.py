@@ -26,7 +26,7 @@ class Critic(NamedTuple):
     """key -> params"""
     apply: Judge
     """(params, seen, own [F, E, T, A], told [F, E, T, A] or None) -> values [E, T, A] of each agent's `own` while all
-    others do what they are `told` to; None: all do their own. What agents do that are not active is not seen."""
+    others do what they are `told` to; None: all do their own. What agents do that are gone is not seen."""
 
 
 def critic_of(settings: OffPolicySettings, spec: Spec, told_size: int) -> Critic:
@@ -54,7 +54,7 @@ def _of_agents(settings: OffPolicySettings, spec: Spec, told_size: int) -> Criti
     net = _net(settings, spec, inputs, told_size if linear else 1)
 
     def apply(params: Tree, seen: Seen, own: Array, told: Array | None) -> Array:
-        own, told = _by_active(seen, own, own if told is None else told)
+        own, told = _by_present(seen, own, own if told is None else told)
         parts = [] if settings.critic == "joint" else [jnp.swapaxes(seen.obs, 0, 1)]
         if sees_others:
             assert seen.state is not None
@@ -87,10 +87,10 @@ def _of_team(settings: OffPolicySettings, spec: Spec, told_size: int) -> Critic:
         assert seen.state is not None
         state = jnp.swapaxes(seen.state, 0, 1)[..., None]
         if told is None and not linear:
-            (own,) = _by_active(seen, own)
+            (own,) = _by_present(seen, own)
             _, values = net.apply(params, (), jnp.concatenate([state, of_team(own)[..., None]]), seen.restart)
             return jnp.moveaxis(values[..., 0], 0, -1)
-        own, told = _by_active(seen, own, own if told is None else told)
+        own, told = _by_present(seen, own, own if told is None else told)
         mine = 0.0 if linear else jnp.tile(own, (num_agents, 1, 1, 1))
         deeds = jnp.where(is_own, mine, of_team(told)[..., None])
         state = jnp.broadcast_to(state, (*state.shape[:-1], num_agents))
@@ -116,21 +116,21 @@ def _attentive(settings: OffPolicySettings, spec: Spec, told_size: int) -> Criti
 
     def init(key: Key) -> dict[str, Tree]:
         for_own, for_pair, for_value, for_attention = jax.random.split(key, 4)
-        x, active = jnp.zeros((size, 1, 1, spec.num_agents)), jnp.ones((1, 1, spec.num_agents), bool)
+        x, present = jnp.zeros((size, 1, 1, spec.num_agents)), jnp.ones((1, 1, spec.num_agents), bool)
         return {
             "own": own_net.init(for_own),
             "pair": pair_net.init(for_pair),
             "value": value_net.init(for_value),
-            "attention": attention.init(for_attention, x, x, active),
+            "attention": attention.init(for_attention, x, x, present),
         }
 
     def apply(params: Tree, seen: Seen, own: Array, told: Array | None) -> Array:
-        own, told = _by_active(seen, own, own if told is None else told)
+        own, told = _by_present(seen, own, own if told is None else told)
         obs = jnp.swapaxes(seen.obs, 0, 1)
         _, asking = own_net.apply(params["own"], (), obs if linear else jnp.concatenate([obs, own]), seen.restart)
         _, telling = pair_net.apply(params["pair"], (), jnp.concatenate([obs, told]), seen.restart)
         asking, telling = jax.nn.relu(asking), jax.nn.relu(telling)
-        heard: Any = attention.apply(params["attention"], asking, telling, seen.active)
+        heard: Any = attention.apply(params["attention"], asking, telling, seen.present)
         _, values = value_net.apply(params["value"], (), jnp.concatenate([asking, heard]), seen.restart)
         return in_basis(own, values) if linear else values[0]
 
@@ -145,6 +145,6 @@ def _hidden(settings: OffPolicySettings) -> Hidden:
     return Hidden(settings.hidden, settings.activation, settings.layer_norm, settings.start)
 
 
-def _by_active(seen: Seen, *deeds: Array) -> tuple[Array, ...]:
-    """Return what is done [F, E, T, A], and nothing in the place of agents that are not active."""
-    return tuple(jnp.where(seen.active, x, 0.0) for x in deeds)
+def _by_present(seen: Seen, *deeds: Array) -> tuple[Array, ...]:
+    """Return what is done [F, E, T, A], and nothing in the place of agents that are gone."""
+    return tuple(jnp.where(seen.present, x, 0.0) for x in deeds)

@@ -53,7 +53,7 @@ def estimate(settings: OnPolicySettings, rollout: Collected, env: Env, progress:
     state, reward = _scaled_reward(settings, rollout, shard)
     ended = rollout.ended[..., None]
     advantage, target = _advantage(settings, state, rollout, judged, reward, ended)
-    sums = Sums.of(target, jnp.swapaxes(rollout.seen.active, 0, 1), axis=(0, 1))
+    sums = Sums.of(target, jnp.swapaxes(rollout.seen.present, 0, 1), axis=(0, 1))
     played = _played(env, rollout)
     sums, totals, played = shard.sum((sums, rollout.totals, played))
     state, returns = _in_new_units(settings, env, state, sums)
@@ -115,7 +115,7 @@ def _scaled_reward(settings: OnPolicySettings, rollout: Collected, shard: Shard)
     state, reward = rollout.state, rollout.reward
     if state.rewards is None:
         return state, reward
-    sums = shard.sum(Sums.of(reward, jnp.swapaxes(rollout.seen.active, 0, 1), axis=(0, 1)))
+    sums = shard.sum(Sums.of(reward, jnp.swapaxes(rollout.seen.present, 0, 1), axis=(0, 1)))
     rewards = state.rewards.update(sums, RETURNS_DECAY)
     return state._replace(rewards=rewards), reward / rewards.deviation
 

@@ -153,8 +153,8 @@ def _look_again(
     """Return the statistics of what is seen after steps [T, E, ...]; agents that share parameters share them."""
     if sight is None:
         return None
-    active = jnp.broadcast_to(ts.active[..., None], ts.obs.shape)
-    obs = pooled(Sums.of(ts.obs, active, axis=(0, 1)), owners(spec, settings.sharing))
+    present = jnp.broadcast_to(~ts.terminated[..., None], ts.obs.shape)
+    obs = pooled(Sums.of(ts.obs, present, axis=(0, 1)), owners(spec, settings.sharing))
     state = Sums.of(ts.state, jnp.ones(ts.state.shape), axis=(0, 1))
     obs, state = shard.sum((obs, state))
     return Sight(sight.obs.update(obs, SIGHT_DECAY), sight.state.update(state, SIGHT_DECAY))

@@ -76,6 +76,8 @@ class Scale(NamedTuple):
 
     weight: Array
     """[], the number of steps of active agents"""
+    present: Array
+    """[], of agents that are not gone"""
     centre: Array
     """[A], the mean of the advantages"""
     rate: Array
@@ -123,12 +125,13 @@ def scales(task: Task, order: Array) -> Scale:
     team = functools.partial(_pooled, task)
     whole = team(shard.sum(Sums.of(batch.advantage, batch.seen.active, axis=(0, 1))))
     per_env = Sums.of(batch.advantage - whole.mean, batch.seen.active, axis=1)
-    members = shard.sum(jax.tree.map(lambda x: x[order].sum(1), per_env))
+    present = batch.seen.present.sum((1, 2), dtype=jnp.float32)
+    members, present = shard.sum(jax.tree.map(lambda x: x[order].sum(1), (per_env, present)))
     sums = team(members)
     centre, rate = whole.mean + sums.mean, jax.lax.rsqrt(sums.variance + 1e-8)
     if not task.settings.standardise_advantages:
         centre, rate = jnp.zeros_like(centre), jnp.ones_like(rate)
-    return Scale(members.weight.sum(-1), centre, rate)
+    return Scale(members.weight.sum(-1), present, centre, rate)
 
 
 def weighted_advantage(batch: Batch, scale: Scale) -> Array:
@@ -140,8 +143,11 @@ def weighted_advantage(batch: Batch, scale: Scale) -> Array:
 
 def shares_of(batch: Batch, scale: Scale, term: Array) -> Array:
     """Return the part that the steps of `term` [E, T, A] have in their minibatch's mean over active agents."""
-    active = batch.seen.active
-    return jnp.sum(jnp.where(active, term, 0.0) * (active / jnp.maximum(scale.weight, 1e-8)))
+    return _shares(term, batch.seen.active, scale.weight)
+
+
+def _shares(term: Array, counts: Array, weight: Array) -> Array:
+    return jnp.sum(jnp.where(counts, term, 0.0) * (counts / jnp.maximum(weight, 1e-8)))
 
 
 def _pooled(task: Task, sums: Sums) -> Sums:
@@ -173,15 +179,14 @@ def _loss(
     task: Task, scale: Scale, memory: ActorCritic, batch: Batch, params: ActorCritic
 ) -> tuple[Array, dict[str, Array]]:
     """Return the part that these environments have in a minibatch's mean loss, and in its metrics."""
-    terms = {
-        "value_loss": _value_term(task, memory, batch, params),
-        **_policy_terms(task, scale, memory, batch, params),
-    }
+    # Who waits for its turn has a value, by which those before it are judged, and nothing to choose.
+    value_loss = _shares(_value_term(task, memory, batch, params), batch.seen.present, scale.present)
+    terms = _policy_terms(task, scale, memory, batch, params)
     means = {name: shares_of(batch, scale, term) for name, term in terms.items()}
-    loss = task.hyper["value_weight"] * means["value_loss"]
-    if "policy_loss" in means:
+    loss = task.hyper["value_weight"] * value_loss
+    if means:
         loss = loss + means["policy_loss"] - task.entropy_weight * means["entropy"]
-    return loss, {"loss": loss, **means}
+    return loss, {"loss": loss, "value_loss": value_loss, **means}
 
 
 def _value_term(task: Task, memory: ActorCritic, batch: Batch, params: ActorCritic) -> Array:
@@ -189,7 +194,7 @@ def _value_term(task: Task, memory: ActorCritic, batch: Batch, params: ActorCrit
     basis = task.nets.head.basis(jnp.moveaxis(batch.choice, 0, -3)) if compares else None
     _, values = critic_of(task.nets, params.critic, memory.critic, batch.seen, basis, task.agents)
     value = values[0] if basis is None else in_basis(basis, values)
-    target = jnp.where(batch.seen.active, batch.target, 0.0)
+    target = jnp.where(batch.seen.present, batch.target, 0.0)
     return value_loss(value, batch.value, target, task.hyper["value_clip"], task.hyper["huber"])
 
 

@@ -68,7 +68,7 @@ class ActorNets(NamedTuple):
             return values
         state = jnp.zeros((0, *seen.restart.shape)) if seen.state is None else jnp.swapaxes(seen.state, 0, 1)
         # What is done is in the values already: a single choice each.
-        utilities = Utilities(values[None], jnp.ones((1, *values.shape), bool), seen.active, state)
+        utilities = Utilities(values[None], jnp.ones((1, *values.shape), bool), seen.present, state)
         return self.mixer.apply(params, utilities, jnp.zeros(values.shape, jnp.int32))
 
 

@@ -49,7 +49,7 @@ class QNets(NamedTuple):
         """Return what the outputs of the agents' network [Y, E, T, A] say of what is seen."""
         legal = jnp.swapaxes(seen.legal, 0, 1)
         state = jnp.zeros((0, *seen.restart.shape)) if seen.state is None else jnp.swapaxes(seen.state, 0, 1)
-        return Utilities(dueling(outputs, legal) if self.is_dueling else outputs, legal, seen.active, state)
+        return Utilities(dueling(outputs, legal) if self.is_dueling else outputs, legal, seen.present, state)
 
 
 def q_networks(settings: ValueSettings, spec: Spec) -> QNets:

@@ -57,9 +57,9 @@ class Batch(NamedTuple):
         if self.seen.state is not None:
             assert self.ahead.state is not None
             state = jnp.concatenate([self.seen.state[:, :, 1:], self.ahead.state], 2)
-        active = jnp.concatenate([self.seen.active[:, 1:], self.ahead.active], 1)
-        restart = jnp.concatenate([self.seen.restart[:, 1:], self.ahead.restart], 1)
-        return Seen(obs, state, legal, active, restart)
+        flags = ((x.active, x.present, x.restart) for x in (self.seen, self.ahead))
+        active, present, restart = (jnp.concatenate([now[:, 1:], then], 1) for now, then in zip(*flags, strict=True))
+        return Seen(obs, state, legal, active, present, restart)
 
 
 def batch_at(
@@ -132,7 +132,7 @@ def returns(settings: ReplaySettings, hyper: Hyper, units: Units, batch: Batch, 
 
 def weight_of(batch: Batch, values: Array) -> Array:
     """Return 1 where a value [B, L, G] is learnt, and 0 elsewhere."""
-    return jnp.broadcast_to(counted(values, batch.seen.active) & batch.is_known, values.shape).astype(jnp.float32)
+    return jnp.broadcast_to(counted(values, batch.seen.present) & batch.is_known, values.shape).astype(jnp.float32)
 
 
 def _seen(settings: ReplaySettings, view: View, restart: Array) -> Seen:
@@ -140,7 +140,7 @@ def _seen(settings: ReplaySettings, view: View, restart: Array) -> Seen:
     widen = storage(settings).widen
     obs, legal = (jnp.swapaxes(x, 1, 2) for x in (view.obs, view.legal))
     state = None if view.state is None else jnp.swapaxes(widen(view.state), 1, 2)
-    return Seen(widen(obs), state, legal, view.active, restart)
+    return Seen(widen(obs), state, legal, view.active, view.present, restart)
 
 
 def _rows(x: Array) -> Array:

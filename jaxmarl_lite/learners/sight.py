@@ -42,7 +42,9 @@ class Seen(NamedTuple):
     legal: Array
     """bool [E, N, T, A]"""
     active: Array
-    """bool [E, T, A]"""
+    """bool [E, T, A], to move: policies learn here"""
+    present: Array
+    """bool [E, T, A], not gone: values are learnt here, also of those that wait"""
     restart: Array
     """bool [E, T], an episode begins here"""
 
@@ -59,6 +61,7 @@ def see(settings: Sees, sight: Sight | None, ts: TimeStep, restart: Array) -> Se
         jnp.moveaxis(state, 0, -1) if settings.sees_state else None,
         ts.legal.transpose(features_before_time),
         jnp.swapaxes(ts.active, 0, 1),
+        jnp.swapaxes(~ts.terminated, 0, 1),
         restart.T,
     )
 

@@ -52,6 +52,8 @@ class View(NamedTuple):
     """bool [N, A]"""
     active: Array
     """bool [A]"""
+    present: Array
+    """bool [A], not gone"""
 
 
 class Step(NamedTuple):
@@ -63,7 +65,7 @@ class Step(NamedTuple):
     choice: Array
     """int32 [A], or [D, A] if actions are continuous"""
     reward: Array
-    """[A], or [1] if it is the team's: its agents' mean, to which those that are not active add nothing"""
+    """[A], or [1] if it is the team's: its agents' mean, to which those that are gone add nothing"""
     terminated: Array
     """bool [A], or [1]"""
     ended: Array
@@ -139,7 +141,7 @@ def play(
     key, collecting = jax.random.split(state.key)
     actors, transitions, totals = rollout(venv, state.actors, collecting, settings.rollout_length, acting, draw)
     steps = _stored(settings, transitions)
-    weight = counted(steps.reward, steps.view.active)
+    weight = counted(steps.reward, steps.view.present)
     sums = [Sums.of(x, weight, axis=(0, 1)) for x in (steps.reward, steps.terminated.astype(jnp.float32))]
     told = Told(*(old.update(new, TOLD_DECAY) for old, new in zip(state.told, shard.sum(sums), strict=True)))
     frequency = {}
@@ -171,7 +173,7 @@ def _stored(settings: ReplaySettings, transitions: Transition) -> Step:
     ts, successor = transitions.ts, transitions.successor
     reward, terminated = successor.reward, successor.terminated
     if settings.is_joint:
-        reward = jnp.where(ts.active, reward, 0.0).mean(-1, keepdims=True)
+        reward = jnp.where(ts.terminated, 0.0, reward).mean(-1, keepdims=True)
         terminated = terminated.all(-1, keepdims=True)
     return Step(
         _view(settings, ts),
@@ -201,4 +203,5 @@ def _stored_shapes(settings: ReplaySettings, env: Env, ts: TimeStep) -> Step:
 def _view(settings: ReplaySettings, ts: TimeStep) -> View:
     narrow = storage(settings).narrow
     state = narrow(ts.state) if settings.sees_state else None
-    return View(jnp.swapaxes(narrow(ts.obs), -1, -2), state, jnp.swapaxes(ts.legal, -1, -2), ts.active)
+    obs, legal = (jnp.swapaxes(x, -1, -2) for x in (narrow(ts.obs), ts.legal))
+    return View(obs, state, legal, ts.active, ~ts.terminated)

@@ -94,7 +94,7 @@ def _of_agent(task: Task, agent: Array, factor: Array) -> Task:
         return jax.tree.map(lambda x: jnp.take(x, agents, axis), tree)
 
     seen, batch = task.batch.seen, task.batch
-    seen = seen._replace(obs=mine(seen.obs, -1), legal=mine(seen.legal, -1), active=mine(seen.active, -1))
+    seen = seen._replace(**{name: mine(getattr(seen, name), -1) for name in ("obs", "legal", "active", "present")})
     numbers = {name: mine(getattr(batch, name), -1) for name in ("choice", "log_prob", "value", "advantage", "target")}
     batch = batch._replace(seen=seen, factor=factor, **numbers)
     return task._replace(memory=mine(task.memory, 1), batch=batch, agents=agents)

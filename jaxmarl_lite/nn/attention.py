@@ -14,14 +14,14 @@ class Attention(linen.Module):
 
     x_i = sum over j != i of a_ij relu(V e_j), a_ij = softmax over j of (K e_j) (Q s_i) / sqrt(d), in `heads` parts of
     d = I / heads numbers (Iqbal and Sha 2019, arXiv:1810.02912, eqs. 5-6 and appendix; Vaswani et al. 2017,
-    arXiv:1706.03762, eq. 1). Agents that are not active are not heard; one that is alone hears zeros.
+    arXiv:1706.03762, eq. 1). Agents that are gone are not heard; one that is alone hears zeros.
     """
 
     heads: int = 4
 
     @linen.compact
-    def __call__(self, asking: Array, telling: Array, active: Array) -> Array:
-        """Return x for s = `asking` and e = `telling`, of agents of which some are `active`, bool [E, T, A]."""
+    def __call__(self, asking: Array, telling: Array, present: Array) -> Array:
+        """Return x for s = `asking` and e = `telling`, of agents of which some are `present`, bool [E, T, A]."""
         size, *rows, num_agents = asking.shape
 
         def project(x: Array) -> Array:
@@ -30,7 +30,7 @@ class Attention(linen.Module):
 
         query, key, value = project(asking), project(telling), jax.nn.relu(project(telling))
         score = (query[..., :, None] * key[..., None, :]).sum(1) / (size // self.heads) ** 0.5
-        is_heard = ~jnp.eye(num_agents, dtype=bool) & active[..., None, :]
+        is_heard = ~jnp.eye(num_agents, dtype=bool) & present[..., None, :]
         share = jax.nn.softmax(mask_logits(score, jnp.broadcast_to(is_heard, score.shape)), axis=-1)
         share = jnp.where(is_heard, share, 0.0)
         heard = sum(share[:, None, ..., j] * value[..., j][..., None] for j in range(num_agents))

@@ -14,8 +14,9 @@ Every value-based algorithm here learns `mixer.apply(params, utilities, choice)`
 `utilities` is what the agents' networks say of a sequence of steps, `choice`, int32 [E, T, A], an action of each agent.
 The result is [E, T, G], where G = A if there is a value for each agent and G = 1 if there is one of the team; `counted`
 says which of them count. The value of what was done, of what is best, of what another network thinks best and of a
-target network are all calls of the same function. An agent that is not active weighs nothing: no joint value depends on
-its utilities or its choice. `is_joint` says whether values are of the team's reward or each of its agent's.
+target network are all calls of the same function. An agent that is gone weighs nothing: no joint value depends on its
+utilities or its choice; one that waits for its turn weighs as much as any, by the value of the single thing that it may
+do. `is_joint` says whether values are of the team's reward or each of its agent's.
 
 `terms` are losses [E, T, G] beside that of the values, by name; {} but for QTRAN, which has "opt" and "nopt".
 """
@@ -50,8 +51,8 @@ class Utilities(NamedTuple):
     """[N, E, T, A], of each action"""
     legal: Array
     """bool [N, E, T, A]"""
-    active: Array
-    """bool [E, T, A]"""
+    present: Array
+    """bool [E, T, A], not gone"""
     state: Array
     """[S, E, T], the global state"""
 
@@ -62,12 +63,12 @@ class Utilities(NamedTuple):
 
     @property
     def greatest(self) -> Array:
-        """The greatest value of a legal action; 0 where an agent is not active [E, T, A]."""
-        return jnp.where(self.active, mask_logits(self.values, self.legal).max(0), 0.0)
+        """The greatest value of a legal action; 0 where an agent is gone [E, T, A]."""
+        return jnp.where(self.present, mask_logits(self.values, self.legal).max(0), 0.0)
 
     def chosen(self, choice: Array) -> Array:
-        """Return the values of actions, int32 [E, T, A]; 0 where an agent is not active."""
-        return jnp.where(self.active, of_choice(self.values, choice), 0.0)
+        """Return the values of actions, int32 [E, T, A]; 0 where an agent is gone."""
+        return jnp.where(self.present, of_choice(self.values, choice), 0.0)
 
 
 class Mixer(NamedTuple):
@@ -102,9 +103,9 @@ def mixer_of(kind: Kind, spec: Spec, embed: int = 32, hidden: int = 64) -> Mixer
     return _of_transform(Transform(layer, kind == "alternatives"), spec)
 
 
-def counted(values: Array, active: Array) -> Array:
-    """Return which of a mixer's values [E, T, G] count, by `active` [E, T, A]: the team's where anybody is active."""
-    return active if values.shape[-1] == active.shape[-1] else active.any(-1, keepdims=True)
+def counted(values: Array, present: Array) -> Array:
+    """Return which of a mixer's values [E, T, G] count, by `present` [E, T, A]: the team's where anybody is."""
+    return present if values.shape[-1] == present.shape[-1] else present.any(-1, keepdims=True)
 
 
 def _own(params: Tree, utilities: Utilities, choice: Array) -> Array:
@@ -166,8 +167,8 @@ class Duplex(linen.Module):
     def __call__(self, utilities: Utilities, choice: Array) -> Array:
         """Return the joint values [E, T, 1]."""
         state, told = _columns(utilities.state), _columns(of_team(_played(utilities, choice)))
-        chosen, greatest, active = map(
-            _columns_of_agents, (utilities.chosen(choice), utilities.greatest, utilities.active)
+        chosen, greatest, present = map(
+            _columns_of_agents, (utilities.chosen(choice), utilities.greatest, utilities.present)
         )
 
         def network(outputs: int, x: Array = state) -> Array:
@@ -182,7 +183,7 @@ class Duplex(linen.Module):
         scale, offset = jnp.split(network(2 * num_agents), 2)
         scale = jnp.abs(1.0 + scale) + _LEAST_WEIGHT
         advantage = jax.lax.stop_gradient(scale * (chosen - greatest))
-        parts = jnp.where(active, scale * chosen + offset + (weight - 1.0) * advantage, 0.0)
+        parts = jnp.where(present, scale * chosen + offset + (weight - 1.0) * advantage, 0.0)
         return _added(parts).reshape(*choice.shape[:-1], 1)
 
 
@@ -222,7 +223,8 @@ def _of_transform(module: Transform, spec: Spec) -> Mixer:
         """Return values, those of `choice` [E, T, G], and offsets."""
         made: Any = module.apply(params, utilities, choice)
         values, offset = made
-        return values, of_choice(values, choice) if module.alternatives else values[0], offset
+        joint = _told_by_present(of_choice(values, choice), utilities.present) if module.alternatives else values[0]
+        return values, joint, offset
 
     def terms(params: Tree, utilities: Utilities, choice: Array) -> dict[str, Array]:
         _, of_best, offset = look(params, utilities, utilities.best)
@@ -231,7 +233,7 @@ def _of_transform(module: Transform, spec: Spec) -> Mixer:
         opt = optimal_gap(best, of_best, offset)
         if not module.alternatives:
             return {"opt": opt, "nopt": lower_gap(chosen.sum(-1, keepdims=True), joint, offset)}
-        totals = jnp.where(utilities.active, utilities.values, 0.0) + chosen.sum(-1, keepdims=True) - chosen
+        totals = jnp.where(utilities.present, utilities.values, 0.0) + chosen.sum(-1, keepdims=True) - chosen
         return {"opt": opt, "nopt": least_gap(totals, values, offset, utilities.legal)}
 
     return Mixer(
@@ -241,16 +243,26 @@ def _of_transform(module: Transform, spec: Spec) -> Mixer:
     )
 
 
+def _told_by_present(values: Array, present: Array) -> Array:
+    """Return the joint value as each agent has it [E, T, A]; for those that are gone, the mean of what the others say.
+
+    The team's value goes on after one of them has gone, and what a network says of the alternatives of the gone is not
+    learnt.
+    """
+    mean = jnp.where(present, values, 0.0).sum(-1, keepdims=True) / jnp.maximum(present.sum(-1, keepdims=True), 1)
+    return jnp.where(present, values, mean)
+
+
 def _first_params(module: linen.Module, spec: Spec, key: Key) -> Tree:
     shape = (spec.num_actions, 1, 1, spec.num_agents)
-    active = jnp.ones(shape[1:], bool)
-    utilities = Utilities(jnp.zeros(shape), jnp.ones(shape, bool), active, jnp.zeros((spec.state_size, 1, 1)))
+    present = jnp.ones(shape[1:], bool)
+    utilities = Utilities(jnp.zeros(shape), jnp.ones(shape, bool), present, jnp.zeros((spec.state_size, 1, 1)))
     return module.init(key, utilities, jnp.zeros(shape[1:], jnp.int32))
 
 
 def _played(utilities: Utilities, choice: Array) -> Array:
-    """Return choices [E, T, A], one-hot, and zeros where an agent is not active [N, E, T, A]."""
-    return jax.nn.one_hot(jnp.where(utilities.active, choice, -1), len(utilities.values), axis=0)
+    """Return choices [E, T, A], one-hot, and zeros where an agent is gone [N, E, T, A]."""
+    return jax.nn.one_hot(jnp.where(utilities.present, choice, -1), len(utilities.values), axis=0)
 
 
 def _columns(x: Array) -> Array:

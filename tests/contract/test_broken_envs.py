@@ -171,18 +171,55 @@ def test_a_spec_must_be_a_spec(spec):
     assert refusal(Toy(spec=spec)) == f"spec is {spec!r} and should be a Spec."
 
 
-def test_an_inactive_agent_needs_no_legal_action():
-    check_env(
-        Toy(
-            spoil_step=change(
-                legal=lambda state, ts: ts.legal.at[1].set(False), active=lambda state, ts: jnp.array([True, False])
-            )
-        )
+def never(state):
+    return False
+
+
+def second(active=False, terminated=never, choices=1, reward=0.0):
+    """Let the second agent be unlike the first: not active, with one legal action, and not paid."""
+    return change(
+        legal=lambda state, ts: ts.legal.at[1].set(jnp.arange(3) < choices),
+        active=lambda state, ts: ts.active.at[1].set(active),
+        reward=lambda state, ts: ts.reward.at[1].set(reward),
+        terminated=lambda state, ts: ts.terminated.at[1].set(terminated(state)),
     )
 
 
-def test_one_agent_may_terminate_before_the_others():
-    check_env(Toy(spoil_step=change(terminated=lambda state, ts: jnp.array([True, False]))))
+def since_first(state):
+    return state.time >= 1
+
+
+def in_first(state):
+    return state.time == 1
+
+
+def test_an_agent_may_wait_and_be_paid_meanwhile():
+    check_env(Toy(spoil_step=second(reward=1.0)))
+
+
+@pytest.mark.parametrize("choices", [0, 2])
+def test_who_waits_has_a_single_thing_to_do(choices):
+    why = "an agent that is not active has a choice after step: it must have one legal action"
+    assert refusal(Toy(spoil_step=second(choices=choices))).startswith(why)
+
+
+def test_one_agent_may_terminate_before_the_others_or_never_be_there():
+    check_env(Toy(spoil_step=second(terminated=since_first)))
+    absent = second(terminated=lambda state: True)
+    check_env(Toy(spoil_step=absent, spoil_reset=absent))
+
+
+@pytest.mark.parametrize(
+    ("what", "flags"),
+    [
+        ("is active", {"terminated": since_first, "active": True}),
+        ("is back", {"terminated": in_first}),
+        ("is paid", {"terminated": since_first, "reward": 1.0}),
+    ],
+)
+def test_who_has_terminated_is_gone_until_the_episode_ends(what, flags):
+    why = f"an agent that has terminated {what}: it must be gone until the episode ends."
+    assert refusal(Toy(spoil_step=second(**flags))) == why
 
 
 @struct.dataclass(eq=False)

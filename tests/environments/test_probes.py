@@ -30,6 +30,7 @@ PAID = {
     "probe/time_limit": (lambda state: jnp.zeros(1, int), [[1.0]] * 4),
     "probe/unlike_agents": (see, [[1.0, 1.0]]),
     "probe/dying_agent": (see, [[1.0, 1.0], [1.0, 0.0]]),
+    "probe/turns": (see, [[1.0, 1.0]] * 3),
 }
 
 
@@ -71,7 +72,15 @@ def test_a_dead_agent_is_not_active_and_has_terminated():
     np.testing.assert_array_equal(steps.terminated, [[False, True], [True, True]])
 
 
+def test_those_whose_turn_it_is_not_wait_with_nothing_to_choose_and_are_not_gone():
+    steps, _ = play(make("probe/turns"), lambda state: jnp.where(jnp.arange(2) == state.time % 2, state.sign, 1))
+    np.testing.assert_array_equal(steps.active[:2], [[False, True], [True, False]])
+    np.testing.assert_array_equal(steps.legal.sum(-1)[:2], [[1, 2], [2, 1]])
+    np.testing.assert_array_equal(steps.terminated, [[False, False], [False, False], [True, True]])
+    np.testing.assert_array_equal(steps.reward, 1.0)
+
+
 def test_unlike_agents_have_sizes_of_their_own():
     spec = make("probe/unlike_agents").spec
     assert (spec.obs_sizes, spec.action_sizes, spec.groups) == ((3, 5), (2, 4), ((0,), (1,)))
-    assert len([name for name in envs() if name.startswith("probe/")]) == 8
+    assert len([name for name in envs() if name.startswith("probe/")]) == 9

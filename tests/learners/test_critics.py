@@ -23,10 +23,10 @@ KINDS = {
 }
 
 
-def seen(active=(True, True, True)):
+def seen(present=(True, True, True)):
     obs, state = (jax.random.normal(jax.random.key(n), shape) for n, shape in ((1, (E, 5, T, A)), (2, (E, 6, T))))
-    legal = jnp.ones((E, N, T, A), bool)
-    return Seen(obs, state, legal, jnp.broadcast_to(jnp.array(active), (E, T, A)), jnp.zeros((E, T), bool))
+    legal, present = jnp.ones((E, N, T, A), bool), jnp.broadcast_to(jnp.array(present), (E, T, A))
+    return Seen(obs, state, legal, present, present, jnp.zeros((E, T), bool))
 
 
 def deeds(seed):
@@ -61,12 +61,14 @@ def test_a_value_follows_from_ones_own_action_and_what_others_are_told_to_do(cri
     assert hears == (settings.critic != "local")
 
 
-def test_what_those_do_that_are_not_active_is_not_seen(critic):
+def test_what_those_do_that_are_gone_is_not_seen_and_those_that_wait_are_heard(critic):
     _, params, apply = critic
-    own, active = deeds(3), seen((True, True, False))
-    values = apply(params, active, own, None)[..., :2]
+    own, view = deeds(3), seen((True, True, False))
+    values = apply(params, view, own, None)[..., :2]
     other = own.at[..., 2].set(deeds(4)[..., 2])
-    np.testing.assert_allclose(apply(params, active, other, None)[..., :2], values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(apply(params, view, other, None)[..., :2], values, rtol=1e-5, atol=1e-6)
+    waiting = seen()._replace(active=view.active)
+    np.testing.assert_array_equal(apply(params, waiting, own, None), apply(params, seen(), own, None))
 
 
 def test_the_value_of_probabilities_is_the_mean_and_its_slope_the_score_function_with_the_counterfactual_baseline():

@@ -1,4 +1,4 @@
-"""The loss and its parts, beside a plain mean over the steps of active agents."""
+"""The loss and its parts, beside plain means over the steps of agents that are active, or at least there."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ any_sharing = pytest.mark.parametrize("sharing", SHARINGS)
 
 @pytest.fixture
 def given(learner_settings, probe):
-    """Return a maker of (task, params): random numbers, of which a third are of inactive agents."""
+    """Return a maker of (task, params): random numbers, of which a third are of agents that wait or are gone."""
 
     def make(sharing="shared", **changes):
         settings = make_learner("ippo", **{**learner_settings, "sharing": sharing, **changes}).settings
@@ -35,11 +35,13 @@ def given(learner_settings, probe):
         def normal(*shape, mean=0.0, scale=1.0):
             return jnp.asarray(rng.normal(mean, scale, shape), jnp.float32)
 
+        chance = jnp.asarray(rng.random((E, T, num)))
         seen = Seen(
             normal(E, size, T, num),
             None,
             jnp.ones((E, N, T, num), bool),
-            jnp.asarray(rng.random((E, T, num)) < 2 / 3),
+            chance < 2 / 3,
+            chance < 5 / 6,
             jnp.zeros((E, T), bool),
         )
         action = jnp.asarray(rng.integers(0, N, (E, T, num)), jnp.int32)
@@ -124,7 +126,7 @@ def test_the_scale_is_the_same_if_devices_add_up_their_parts(given, sharing):
 
 
 def plain_loss(task, batch, params):
-    """The loss of a minibatch as Schulman et al. 2017 write it: means over the steps of active agents."""
+    """The loss of a minibatch as Schulman et al. 2017 write it: means over steps of active agents, or of any there."""
     settings, nets = task.settings, task.nets
     active, none = batch.seen.active, jnp.zeros(batch.seen.restart.shape, bool)
     obs = jnp.moveaxis(batch.seen.obs, 1, 0)
@@ -132,8 +134,8 @@ def plain_loss(task, batch, params):
     log_prob = jnp.take_along_axis(log_probs, batch.choice[None], axis=0)[0]
     value = nets.critic.apply(params.critic, (), obs, none)[1][0]
 
-    def mean(x, axis=None):
-        return jnp.sum(jnp.where(active, x, 0.0), axis, keepdims=True) / jnp.sum(active, axis, keepdims=True)
+    def mean(x, axis=None, counts=active):
+        return jnp.sum(jnp.where(counts, x, 0.0), axis, keepdims=True) / jnp.sum(counts, axis, keepdims=True)
 
     own = (0, 1) if settings.sharing == "independent" else None
     centred = batch.advantage - mean(batch.advantage, own)
@@ -143,7 +145,8 @@ def plain_loss(task, batch, params):
     near = batch.value + jnp.clip(value - batch.value, -settings.value_clip, settings.value_clip)
     error = jnp.maximum((value - batch.target) ** 2, (near - batch.target) ** 2) / 2
     entropy = -(jnp.exp(log_probs) * log_probs).sum(0)
-    return mean(-gain + settings.value_weight * error - settings.entropy * entropy).sum()
+    value_loss = mean(error, counts=batch.seen.present)
+    return (mean(-gain - settings.entropy * entropy) + settings.value_weight * value_loss).sum()
 
 
 @any_sharing

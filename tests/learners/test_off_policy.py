@@ -128,9 +128,10 @@ def test_an_agent_that_is_dead_moves_no_parameters(name, others):
     def slope():
         task, learnt, batch = given(learner, env)
         dead = jnp.broadcast_to(jnp.arange(2) == 0, batch.seen.active.shape)
+        dead_ahead = jnp.broadcast_to(jnp.arange(2) == 0, batch.ahead.active.shape)
         batch = batch._replace(
-            seen=batch.seen._replace(active=dead),
-            ahead=batch.ahead._replace(active=jnp.broadcast_to(jnp.arange(2) == 0, batch.ahead.active.shape)),
+            seen=batch.seen._replace(active=dead, present=dead),
+            ahead=batch.ahead._replace(active=dead_ahead, present=dead_ahead),
         )
         part = lambda chosen: jax.tree.map(lambda x: x[chosen], batch)  # noqa: E731
         apart = learns_apart(learner.settings, env.spec)

@@ -127,16 +127,16 @@ def test_normalised_values_are_right_in_units_of_reward(a_learner, probe):
 
 
 @pytest.mark.parametrize("sharing", ["shared", "independent"])
-def test_inactive_agents_weigh_nothing(a_learner, probe, sharing):
+def test_agents_that_are_gone_weigh_nothing(a_learner, probe, sharing):
     learner = a_learner(sharing=sharing)
-    quiet, loud = (learn(learner, probe(reward=(1.0, r), bonus=1.0, inactive=(1,)), updates=3) for r in (0.0, 1e6))
+    quiet, loud = (learn(learner, probe(reward=(1.0, r), bonus=1.0, absent=(1,)), updates=3) for r in (0.0, 1e6))
     assert_equal_trees(quiet[0].params, loud[0].params)
     for name in ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "grad_norm"):
         assert float(quiet[1][name]) == float(loud[1][name]), name
 
 
-def test_the_parameters_of_an_agent_that_is_never_active_stay(a_learner, probe):
-    learner, env = a_learner(sharing="independent"), probe(reward=(1.0, 1.0), bonus=1.0, inactive=(1,))
+def test_the_parameters_of_an_agent_that_is_never_there_stay(a_learner, probe):
+    learner, env = a_learner(sharing="independent"), probe(reward=(1.0, 1.0), bonus=1.0, absent=(1,))
     before, (after, _) = jax.jit(lambda: learner.init(KEY, env).params)(), learn(learner, env, updates=3)
     changes = [
         jnp.abs(a - b).max(tuple(range(1, a.ndim)))

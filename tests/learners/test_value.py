@@ -218,9 +218,9 @@ def test_nothing_is_learnt_before_there_is_enough_to_draw_from(probe):
     assert float(metrics["loss"]) > 0.0
 
 
-def test_inactive_agents_change_nothing_that_is_learnt(probe):
+def test_agents_that_are_gone_change_nothing_that_is_learnt(probe):
     learner = tiny("vdn", sharing="independent", epsilon_start=0.0, epsilon_end=0.0)
-    env = probe(reward=(1.0, 2.0), inactive=(1,))
+    env = probe(reward=(1.0, 2.0), absent=(1,))
     first, state = stepped(learner, env)
     for before, after in zip(jax.tree.leaves(first.params.agent), jax.tree.leaves(state.params.agent), strict=True):
         np.testing.assert_array_equal(after[1], before[1])

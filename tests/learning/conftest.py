@@ -17,16 +17,20 @@ def greedy_returns(learner, env, state):
 
 @pytest.fixture(scope="session")
 def learn():
-    """Return a function that lets a learner learn, and then shows what greedy play brings, or what `show` says."""
+    """Return a function that lets a learner learn, and then shows what greedy play brings, or what `show` says.
 
-    def learn(learner, env, updates, show=greedy_returns):
+    With `also` it shows both, what greedy play brings and what that says.
+    """
+
+    def learn(learner, env, updates, show=greedy_returns, also=None):
         @jax.jit
         def run(env):
             def update(state, index):
                 return learner.step(state, env, index / updates)[0], None
 
             state = jax.lax.scan(update, learner.init(KEY, env), jnp.arange(updates))[0]
-            return show(learner, env, state)
+            shown = show(learner, env, state)
+            return shown if also is None else (shown, also(learner, env, state))
 
         return jax.tree.map(np.asarray, run(env))
 

@@ -40,7 +40,8 @@ def first_values(learner, env, state):
     """Return what first actions are worth, [32, A], in units of reward."""
     nets = actor_networks(learner.settings, env.spec)
     _, ts = jax.vmap(env.reset)(jax.random.split(KEY, 32))
-    told = nets.responder.told(jnp.ones((32, 1, env.spec.num_agents), jnp.int32))
+    # All do what they see, and one that waits the only thing that it may do.
+    told = nets.responder.told(jnp.where(ts.active, ts.obs[..., 1].astype(jnp.int32), 0)[:, None])
     values = nets.judge(state.params.critic, see_step(learner.settings, None, ts, jnp.ones(32, bool)), told)[0][:, 0]
     return units_of(learner.settings, state.told, jnp.asarray(GAMMA)).restore(values)
 
@@ -54,6 +55,16 @@ def test_a_time_limit_is_looked_through_and_an_end_is_not(learn, limited, value)
 @pytest.mark.parametrize("name", OFF_POLICY)
 def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(learn, name):
     np.testing.assert_allclose(learn(tiny(name), make("probe/dying_agent"), UPDATES), [2.0, 1.0], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "discrete"), [("maddpg", "score"), ("facmac", "score"), ("masac", "straight_through")]
+)
+def test_values_go_on_while_an_agent_waits_for_its_turn(learn, name, discrete):
+    learner = tiny(name, discrete=discrete, epsilon_end=0.0)
+    returned, values = learn(learner, make("probe/turns"), UPDATES, also=first_values)
+    np.testing.assert_allclose(returned, [3.0, 3.0], atol=0.02)
+    np.testing.assert_allclose(values, 1.0 + GAMMA + GAMMA**2, rtol=0.05)
 
 
 @pytest.mark.parametrize("discrete", ["gumbel", "score"])

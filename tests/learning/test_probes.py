@@ -86,6 +86,13 @@ def test_the_best_actions_are_found(learn, name, world, settings):
     np.testing.assert_allclose(learn(tiny(name, **settings), make(world), UPDATES), BEST[world], atol=0.02)
 
 
+@pytest.mark.parametrize(("name", "settings"), [("ippo", {"lam": 0.0}), ("happo", {})])
+def test_values_go_on_while_an_agent_waits_for_its_turn(learn, name, settings):
+    returned, (_, values) = learn(tiny(name, **settings), make("probe/turns"), UPDATES, also=first_values)
+    np.testing.assert_allclose(values, 1.0 + GAMMA + GAMMA**2, rtol=0.05)
+    np.testing.assert_allclose(returned, 3.0, atol=0.02)
+
+
 # Both bounds under each kind of objective, and for a critic that compares actions.
 CONTINUOUS = [
     *((name, "cut") for name in ("ippo", "ia2c", "impala", "coma", "trpo", "happo")),

@@ -44,7 +44,18 @@ def test_a_time_limit_is_looked_through_and_an_end_is_not(learn, name, limited, 
 
 @pytest.mark.parametrize("name", ["iql", "qmix", "qtran_base", "qtran_alt", "qplex", "pqn"])
 def test_agents_learn_what_to_do_and_dead_ones_do_not_matter(learn, name):
-    np.testing.assert_allclose(learn(tiny(name), make("probe/dying_agent"), UPDATES), [2.0, 1.0], atol=0.02)
+    learner = tiny(name)
+    returned, values = learn(learner, make("probe/dying_agent"), UPDATES, also=first_values)
+    np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
+    value = 1.0 + GAMMA / 2 if learner.settings.is_joint else [1.0 + GAMMA, 1.0]  # what is the team's is a mean
+    np.testing.assert_allclose(values, np.broadcast_to(value, values.shape), rtol=0.1)
+
+
+@pytest.mark.parametrize("name", ["iql", "qmix", "qplex", "pqn"])
+def test_values_go_on_while_an_agent_waits_for_its_turn(learn, name):
+    returned, values = learn(tiny(name, epsilon_end=0.0), make("probe/turns"), UPDATES, also=first_values)
+    np.testing.assert_allclose(returned, [3.0, 3.0], atol=0.02)
+    np.testing.assert_allclose(values, 1.0 + GAMMA + GAMMA**2, rtol=0.05)
 
 
 @pytest.mark.parametrize(("name", "sharing"), [("iql", "independent"), ("qmix", "group"), ("central_q", "shared")])

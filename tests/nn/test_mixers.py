@@ -1,4 +1,4 @@
-"""Mixers, by what each promises: monotonicity, consistent best actions, and indifference to who is not active."""
+"""Mixers, by what each promises: monotonicity, consistent best actions, and indifference to who is gone."""
 
 import itertools
 
@@ -31,15 +31,15 @@ def make(kind, num_agents, seed=0, scale=1.0):
 
 
 def utilities_of(num_agents, seed=0):
-    """Random utilities and a legal choice of each agent; each agent lacks some action, and some agents are inactive."""
+    """Random utilities and a legal choice of each agent; each agent lacks some action, and some agents are gone."""
     rng = np.random.default_rng(seed)
     legal = rng.random((N, E, T, num_agents)) < 0.7
     best = rng.integers(0, N, (E, T, num_agents))
     legal |= best == np.arange(N)[:, None, None, None]
-    active = rng.random((E, T, num_agents)) < 0.8
+    present = rng.random((E, T, num_agents)) < 0.8
     values = rng.normal(size=legal.shape).astype(np.float32)
     state = rng.normal(size=(S, E, T)).astype(np.float32)
-    return Utilities(*map(jnp.asarray, (values, legal, active, state))), jnp.asarray(best, jnp.int32)
+    return Utilities(*map(jnp.asarray, (values, legal, present, state))), jnp.asarray(best, jnp.int32)
 
 
 def joint_actions(num_agents):
@@ -58,18 +58,18 @@ def test_values_are_the_teams_or_each_agents(kind, num_agents):
     values = jax.jit(mixer.apply)(params, utilities, choice)
     assert values.shape == (E, T, num_agents if kind in ("none", "alternatives") else 1)
     assert mixer.is_joint is (kind != "none")
-    want = np.asarray(utilities.active)
+    want = np.asarray(utilities.present)
     np.testing.assert_array_equal(
-        counted(values, utilities.active), want if values.shape[-1] > 1 else want.any(-1, keepdims=True)
+        counted(values, utilities.present), want if values.shape[-1] > 1 else want.any(-1, keepdims=True)
     )
 
 
 def test_independent_values_are_the_agents_own_and_those_of_vdn_their_sum():
     utilities, choice = utilities_of(3)
-    values, active = np.asarray(utilities.values), np.asarray(utilities.active)
+    values, present = np.asarray(utilities.values), np.asarray(utilities.present)
     own = np.zeros((E, T, 3))
     for e, t, a in np.ndindex(E, T, 3):
-        own[e, t, a] = values[choice[e, t, a], e, t, a] if active[e, t, a] else 0.0
+        own[e, t, a] = values[choice[e, t, a], e, t, a] if present[e, t, a] else 0.0
     for kind, want in (("none", own), ("sum", own.sum(-1, keepdims=True))):
         mixer, params = make(kind, 3)
         np.testing.assert_allclose(mixer.apply(params, utilities, choice), want, rtol=1e-6)
@@ -79,7 +79,7 @@ def test_best_is_the_greatest_legal_action():
     utilities, _ = utilities_of(3)
     values = np.where(utilities.legal, utilities.values, -np.inf)
     np.testing.assert_array_equal(utilities.best, values.argmax(0))
-    np.testing.assert_array_equal(utilities.greatest, np.where(utilities.active, values.max(0), 0.0))
+    np.testing.assert_array_equal(utilities.greatest, np.where(utilities.present, values.max(0), 0.0))
 
 
 def qmix_by_hand(params, values, state):
@@ -133,7 +133,7 @@ def test_best_joint_action_is_made_of_each_agents_best(kind, num_agents):
             choice = everywhere(action)
             taken = jnp.take_along_axis(utilities.legal, choice[None], axis=0)[0]
             values.append(joint(params, utilities, choice)[..., 0])
-            allowed.append((taken | ~utilities.active).all(-1))
+            allowed.append((taken | ~utilities.present).all(-1))
         most = np.where(np.stack(allowed), np.stack(values), -np.inf).max(0)
         of_best = np.asarray(joint(params, utilities, utilities.best)[..., 0])
         np.testing.assert_allclose(of_best, most, rtol=1e-5, atol=1e-5)
@@ -143,7 +143,7 @@ def test_best_joint_action_is_made_of_each_agents_best(kind, num_agents):
 def test_worse_actions_are_worse(kind):
     mixer, params = make(kind, 2, scale=0.3)
     utilities, _ = utilities_of(2)
-    utilities = utilities._replace(active=jnp.ones_like(utilities.active), legal=jnp.ones_like(utilities.legal))
+    utilities = utilities._replace(present=jnp.ones_like(utilities.present), legal=jnp.ones_like(utilities.legal))
     worse = jnp.argmin(utilities.values, axis=0).at[..., 1].set(utilities.best[..., 1])
     assert bool(
         (mixer.apply(params, utilities, worse) < mixer.apply(params, utilities, utilities.best)).all(),
@@ -151,10 +151,10 @@ def test_worse_actions_are_worse(kind):
 
 
 @any_kind
-def test_agents_that_are_not_active_weigh_nothing(kind):
+def test_agents_that_are_gone_weigh_nothing(kind):
     mixer, params = make(kind, 3)
     utilities, choice = utilities_of(3)
-    rest = ~utilities.active
+    rest = ~utilities.present
     assert bool(rest.any())
     other = utilities._replace(
         values=jnp.where(rest, 7.0, utilities.values), legal=jnp.where(rest, False, utilities.legal)
@@ -163,33 +163,33 @@ def test_agents_that_are_not_active_weigh_nothing(kind):
 
     def counting(utilities, choice):
         values = mixer.apply(params, utilities, choice)
-        counts = counted(values, utilities.active)
+        counts = counted(values, utilities.present)
         return [jnp.where(counts, x, 0.0) for x in (values, *mixer.terms(params, utilities, choice).values())]
 
     for here, there in zip(counting(utilities, choice), counting(other, moved), strict=True):
         np.testing.assert_array_equal(here, there)
 
 
-def test_what_inactive_agents_add_to_a_duplex_is_nothing():
+def test_what_agents_that_are_gone_add_to_a_duplex_is_nothing():
     mixer, params = make("duplex", 2)
     utilities, choice = utilities_of(2)
-    nobody = utilities._replace(active=jnp.zeros_like(utilities.active))
+    nobody = utilities._replace(present=jnp.zeros_like(utilities.present))
     np.testing.assert_array_equal(mixer.apply(params, nobody, choice), 0.0)
 
 
 @any_kind
 @pytest.mark.parametrize("equal", [True, False])
 def test_values_and_gradients_are_finite(kind, equal):
-    """Also where all actions are equally good, and where those of inactive agents are nothing."""
+    """Also where all actions are equally good, and where those of agents that are gone are nothing."""
     mixer, params = make(kind, 3, scale=0.0)
     utilities, choice = utilities_of(3)
-    values = jnp.ones_like(utilities.values) if equal else jnp.where(utilities.active, utilities.values, jnp.nan)
+    values = jnp.ones_like(utilities.values) if equal else jnp.where(utilities.present, utilities.values, jnp.nan)
 
     def loss(params, values):
         given = utilities._replace(values=values)
         mixed = mixer.apply(params, given, choice)
         terms = (jnp.square(mixed), *mixer.terms(params, given, choice).values())
-        return sum(jnp.where(counted(mixed, given.active), term, 0.0).sum() for term in terms)
+        return sum(jnp.where(counted(mixed, given.present), term, 0.0).sum() for term in terms)
 
     grads = jax.jit(jax.grad(loss, argnums=(0, 1)))(params, values)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(grads))

@@ -28,11 +28,11 @@ class SignalState(NamedTuple):
 class Signalling:
     """A speaker sees a meaning and says a word, a listener hears the word and answers with a meaning.
 
-    A round is two steps, and who is not to move in one of them is not active: its action does nothing. In the first
-    the speaker says one of `num_words` words. With probability `noise` the listener hears a word drawn uniformly from
-    all of them instead. In the second the listener answers with one of `num_meanings` meanings, and both are paid 1 if
-    it is the speaker's, else 0. Then a new meaning is drawn, uniformly; the episode terminates behind `rounds` rounds.
-    Lewis 1969, "Convention"; Skyrms 2010, "Signals", chapter 1.
+    A round is two steps, and who is not to move in one of them waits: its only legal action, 0, does nothing. In the
+    first the speaker says one of `num_words` words. With probability `noise` the listener hears a word drawn uniformly
+    from all of them instead. In the second the listener answers with one of `num_meanings` meanings, and both are paid
+    1 if it is the speaker's, else 0. Then a new meaning is drawn, uniformly; the episode terminates behind `rounds`
+    rounds. Lewis 1969, "Convention"; Skyrms 2010, "Signals", chapter 1.
 
     The best return of each agent is `rounds ((1 - noise) min(K, M) / M + noise / M)` for M meanings and K words: 1
     without noise and with words enough. A uniformly random policy gets `rounds / M`, and so does a speaker who always
@@ -103,6 +103,7 @@ class Signalling:
         """Show a state as it is when an episode begins there."""
         meanings, words = self.num_meanings, self.num_words
         speaks = state.word < 0
+        moves = jnp.stack([speaks, ~speaks])
         meaning = jax.nn.one_hot(state.meaning, meanings)
         word = jax.nn.one_hot(state.word, words)
         width = max(meanings, words)
@@ -110,8 +111,8 @@ class Signalling:
         return TimeStep(
             obs=jnp.stack([seen, jnp.pad(word, (0, width - words))]),
             state=jnp.concatenate([meaning, word]),
-            legal=jnp.arange(width) < jnp.asarray(self.spec.action_sizes)[:, None],
-            active=jnp.stack([speaks, ~speaks]),
+            legal=jnp.arange(width) < jnp.where(moves, jnp.asarray(self.spec.action_sizes), 1)[:, None],
+            active=moves,
             reward=jnp.zeros(2),
             terminated=jnp.zeros(2, bool),
             truncated=jnp.zeros((), bool),

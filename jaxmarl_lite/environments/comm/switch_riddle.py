@@ -34,11 +34,11 @@ class SwitchRiddle:
     """A prisoners, one a day in a room with a switch; one of them must say that all have been there, when it is true.
 
     Each day a prisoner, uniformly drawn, is in the room. Only he acts: 0 none, 1 tell, 2 switch on, 3 switch off. The
-    others' only legal action is none, and they are not active. Telling ends the episode and pays everybody 1 if all
-    have been in the room, today included, and -1 if not; nothing else is paid. The switch is off at first. The episode
-    terminates behind day 4 A - 6 also if nobody has told (2 days at least); that limit is the riddle's, and not a
-    clock that cuts it off. What others did is to be seen from the switch alone, so a prisoner needs memory of whether
-    he has been there, and of the day.
+    others wait, and their only legal action is none. Telling ends the episode and pays everybody 1 if all have been in
+    the room, today included, and -1 if not; nothing else is paid. The switch is off at first. The episode terminates
+    behind day 4 A - 6 also if nobody has told (2 days at least); that limit is the riddle's, and not a clock that cuts
+    it off. What others did is to be seen from the switch alone, so a prisoner needs memory of whether he has been
+    there, and of the day.
 
     The riddle is that of Foerster et al. 2016, arXiv:1605.06676, section 6.1, where the switch is a channel of one bit
     beside the actions none and tell; here it stays as it is unless it is set, and telling does not set it.

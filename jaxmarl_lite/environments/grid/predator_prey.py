@@ -53,7 +53,8 @@ class PredatorPrey:
 
     The reward is common: everybody gets `prize` for each prey that is caught, less `penalty` for each failed attempt,
     also predators that have left. The episode terminates when all prey are caught or no predator is left, and is
-    truncated after `horizon` steps. Predators that have left are not active. It begins with all in different cells.
+    truncated after `horizon` steps. Predators that have left can only stay; as they are still paid, they wait and have
+    not terminated. It begins with all in different cells.
 
     This is the relative overgeneralisation task of Boehmer et al. 2020, arXiv:1910.00091, section 6.1 and its program
     (8 predators, 8 prey, 10x10, sight 2, 200 steps, penalties 0 to 2), in which 40 is the best return; there the order

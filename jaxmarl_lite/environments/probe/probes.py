@@ -27,8 +27,9 @@ class Probe:
     """Agents are shown a sign each, drawn at the start, and the time; what is paid for is the probe's name.
 
     Agent i has `signs[i]` signs and `actions[i]` actions. Agents in `dying` are active in the first step only, and
-    terminate behind it. The episode ends after `length` steps: it terminates, or is truncated with `limited`, and then
-    would have gone on, so its values are those of an endless one.
+    terminate behind it. With `turns` agent t mod A alone is to move in step t, and the others wait. The episode ends
+    after `length` steps: it terminates, or is truncated with `limited`, and then would have gone on, so its values are
+    those of an endless one.
 
     Observation of agent i: its sign one-hot (signs[i] numbers), then the time one-hot (`length` numbers; with
     `limited` only zeros, as the clock is not the world's). The global state is all observations, one after another.
@@ -41,11 +42,13 @@ class Probe:
     length: int = struct.field(pytree_node=False, default=1)
     limited: bool = struct.field(pytree_node=False, default=False)
     dying: tuple[int, ...] = struct.field(pytree_node=False, default=())
+    turns: bool = struct.field(pytree_node=False, default=False)
     continuous: bool = struct.field(pytree_node=False, default=False)
 
     def __post_init__(self) -> None:
         require_int("length", self.length)
         require_bool("limited", self.limited)
+        require_bool("turns", self.turns)
         require_bool("continuous", self.continuous)
 
     @property
@@ -71,12 +74,11 @@ class Probe:
     def step(self, key: Key, state: ProbeState, action: Array) -> tuple[ProbeState, TimeStep]:
         """Pay for a joint action."""
         del key
-        alive = self._active(state.time)
         chosen = action[:, 0] if self.continuous else action
-        reward = jnp.where(alive, self.reward(state.sign, state.time, chosen), 0.0)
+        reward = jnp.where(self._gone(state.time), 0.0, self.reward(state.sign, state.time, chosen))
         state = state._replace(time=state.time + 1)
         is_over = state.time >= self.length
-        terminated = (is_over & (not self.limited)) | ~self._active(state.time)
+        terminated = (is_over & (not self.limited)) | self._gone(state.time)
         return state, self.observe(state)._replace(
             reward=reward, terminated=terminated, truncated=is_over & jnp.asarray(self.limited)
         )
@@ -89,20 +91,25 @@ class Probe:
         time = jnp.array(self.signs)[:, None] + jnp.minimum(state.time, self.length - 1)
         seen = (place == state.sign[:, None]) | ((place == time) & (not self.limited))
         obs = seen.astype(jnp.float32)
-        has = np.arange(spec.num_actions) < np.asarray(spec.action_sizes)[:, None]
+        action = np.arange(spec.num_actions)
+        has, rests = action < np.asarray(spec.action_sizes)[:, None], (action == 0) & spec.is_discrete
+        active = self._active(state.time)
         return TimeStep(
             obs=obs,
             state=obs.ravel(),
-            legal=jnp.asarray(has),
-            active=self._active(state.time),
+            legal=jnp.where(active[:, None], has, rests),
+            active=active,
             reward=jnp.zeros(spec.num_agents),
             terminated=jnp.zeros(spec.num_agents, bool),
             truncated=jnp.zeros((), bool),
         )
 
+    def _gone(self, time: Array) -> Array:
+        return jnp.asarray(np.isin(np.arange(len(self.signs)), self.dying)) & (time > 0)
+
     def _active(self, time: Array) -> Array:
-        mortal = np.isin(np.arange(len(self.signs)), self.dying)
-        return jnp.asarray(~mortal) | (time == 0)
+        num = len(self.signs)
+        return ~self._gone(time) & ((np.arange(num) == time % num) | (not self.turns))
 
 
 def constant_reward() -> Probe:
@@ -147,6 +154,11 @@ def dying_agent() -> Probe:
     return Probe(_each_paid, signs=(2, 2), actions=(2, 2), length=2, dying=(1,))
 
 
+def turns() -> Probe:
+    """Three steps in which two agents take turns; both are paid 1 if who moves does what it sees: each 1 + g + g^2."""
+    return Probe(_mover_pays, signs=(2, 2), actions=(2, 2), length=3, turns=True)
+
+
 PROBES = {
     function.__name__: function
     for function in (
@@ -158,12 +170,17 @@ PROBES = {
         time_limit,
         unlike_agents,
         dying_agent,
+        turns,
     )
 }
 
 
 def _each_paid(sign: Array, time: Array, action: Array) -> Array:
     return (action == sign).astype(jnp.float32)
+
+
+def _mover_pays(sign: Array, time: Array, action: Array) -> Array:
+    return jnp.full(2, (action == sign)[time % 2], jnp.float32)
 
 
 def _both_paid(sign: Array, time: Array, action: Array) -> Array:
