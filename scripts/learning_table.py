@@ -51,12 +51,12 @@ SUITE = {
         "22.6 (2 x 11.30)",
     ),
     "speaker_listener": (
-        "mpe/simple_speaker_listener --env.dynamics openai --steps 1e7 --eval-episodes 512",
+        "mpe/simple_speaker_listener --env.dynamics openai --steps 6e6 --eval-episodes 512",
         "-13.10",
         "-10.68",
     ),
     "rware": (
-        "rware/warehouse --env.num-agents 4 --steps 5e6 --gamma 0.99 --lr 1e-3 --rollout-length 50",
+        "rware/warehouse --env.num-agents 4 --steps 8e6 --gamma 0.99 --lr 1e-3 --rollout-length 50 --sample-eval",
         "20; theirs 31.8 after 40M",
         "20; theirs 49.4 after 40M",
     ),
@@ -73,6 +73,8 @@ SUITE = {
     ),
     "lbf_8x8_2p_2f_coop": ("lbf/foraging --env.cooperative --steps 4e6 --eval-episodes 512", "1.00", "1.00"),
 }
+
+SLOW = ("lbf_15x15_3p_5f", "rware")
 
 # name: (arguments of `jaxmarl-lite train`, what is asked of it)
 ROWS = {
@@ -154,7 +156,7 @@ ROWS = {
     "matching_pennies": ("ippo matrix/matching_pennies --steps 3e5 --seeds 8", "0; finite"),
     "rock_paper_scissors": ("ippo matrix/rock_paper_scissors --steps 3e5 --seeds 8", "0; finite"),
     **{
-        f"{name}-{algo}": (f"{algo} {work} --seeds {3 if name == 'lbf_15x15_3p_5f' else 4}", asked)
+        f"{name}-{algo}": (f"{algo} {work} --seeds {3 if name in SLOW else 4}", asked)
         for name, (work, of_ippo, of_mappo) in SUITE.items()
         for algo, asked in (("ippo", of_ippo), ("mappo", of_mappo))
     },
