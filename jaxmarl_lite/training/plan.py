@@ -96,7 +96,7 @@ def to_config(learner: Learner, env: Env, key: Key, plan: Plan, cut: Schedule) -
         "algo": learner.name,
         "learner": dataclasses.asdict(learner.settings),
         "env": name,
-        "env_settings": {setting: _plain(value) for setting, value in settings.items()},
+        "env_settings": plain(settings),
         "key": {"impl": str(jax.random.key_impl(key)), "data": jax.random.key_data(key).tolist()},
         "plan": dataclasses.asdict(plan),
         "schedule": dataclasses.asdict(cut),
@@ -122,11 +122,14 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
         raise RunError(f"config.json is not that of a run ({type(error).__name__}: {error}).") from None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a setting as JSON values; raises SettingError if it is of no plain type."""
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return value.tolist()
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise SettingError(f"to be saved, a run's environment settings must be plain values, and {value!r} is not one.")
