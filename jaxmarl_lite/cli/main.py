@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxmarl_lite
-from jaxmarl_lite.cli import console, measure, options
+from jaxmarl_lite.cli import console, measure, options, sweep
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
 
@@ -22,6 +22,7 @@ jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
   jaxmarl-lite resume RUN       go on with a run as if it had never stopped
   jaxmarl-lite eval RUN         play complete episodes with a trained team
   jaxmarl-lite render RUN       draw episodes of a trained team as a GIF
+  jaxmarl-lite sweep ALGO ENV   search for settings: many trials as one program
   jaxmarl-lite bench env ENV    measure how fast an environment steps
   jaxmarl-lite bench train ALGO ENV
                                 measure how fast a learner trains, and where the time goes
@@ -95,8 +96,12 @@ def resume(args: list[str]) -> None:
     from jaxmarl_lite.training.folder import RunFolder
     from jaxmarl_lite.training.placement import offer_cores
 
-    plan = RunFolder.open(given.run).config().get("plan")
+    config = RunFolder.open(given.run).config()
+    plan = config.get("plan")
     offer_cores(given.devices or (plan.get("devices") if isinstance(plan, dict) else None))
+    if "sweep" in config:
+        sweep.resume(given)
+        return
     with console.LiveLine() as line:
         result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=(line,))
     _report(result, given.run, given.json)
@@ -169,6 +174,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "resume": resume,
     "eval": evaluate,
     "render": render,
+    "sweep": sweep.sweep,
     "bench": measure.bench,
     "profile": measure.profile,
     "list": list_names,

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import json
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -168,7 +169,7 @@ def train_command(algo: str, env: str) -> type:
         "Options of other algorithms and environments: jaxmarl-lite train ALGO ENV --help. "
         "Example: jaxmarl-lite train ippo mpe/simple_spread --steps 5e6 --seeds 4 --env.num-agents 3 --out runs/x"
     )
-    return _learner_command("Train", text, algo, env, plan=Plan(steps=DEFAULT_STEPS), start=Start())
+    return learner_command("Train", text, algo, env, plan=Plan(steps=DEFAULT_STEPS), start=Start())
 
 
 def bench_train_command(algo: str, env: str) -> type:
@@ -177,7 +178,7 @@ def bench_train_command(algo: str, env: str) -> type:
         f"Measure how fast {algo} trains in {env}, compile time apart, and where the time goes. "
         "Example: jaxmarl-lite bench train ippo mpe/simple_spread --sweep 64 256 1024 --out speed.png"
     )
-    return _learner_command("BenchTrain", text, algo, env, bench=BenchTrain())
+    return learner_command("BenchTrain", text, algo, env, bench=BenchTrain())
 
 
 def profile_command(algo: str, env: str) -> type:
@@ -186,16 +187,19 @@ def profile_command(algo: str, env: str) -> type:
         f"Show what each phase of {algo} in {env} costs: time, arithmetic, traffic, memory and kernels. "
         "Example: jaxmarl-lite profile ippo mpe/simple_spread --num-envs 1024 --trace traces"
     )
-    return _learner_command("Profile", text, algo, env, profile=Profile())
+    return learner_command("Profile", text, algo, env, profile=Profile())
 
 
-def _learner_command(title: str, text: str, algo: str, env: str, **parts: Any) -> type:
-    """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults."""
-    groups = {**parts, "learner": preset(algo)}
+def learner_command(title: str, text: str, algo: str, env: str, *, of_env: Any = None, **parts: Any) -> type:
+    """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults.
+
+    `of_env` is that of `env_command`; settings of the learner among the parts stand in the place of the preset's.
+    """
+    groups = {"learner": preset(algo), **parts}
     fields = [
         ("algo", _positional("ALGO", "algorithm; `jaxmarl-lite list algos` names them")),
         ("env_name", _positional("ENV", "environment; `jaxmarl-lite list envs` names them")),
-        ("env", env_command(env)),
+        ("env", env_command(env, of_env)),
         *(
             (name, tyro.conf.OmitArgPrefixes[type(part)], dataclasses.field(default=part))
             for name, part in groups.items()
@@ -214,15 +218,21 @@ def bench_env_command(env: str) -> type:
     return dataclasses.make_dataclass("Bench", fields, namespace={"__doc__": BenchEnv.__doc__}, frozen=True)
 
 
-def env_command(name: str) -> type:
-    """Return a dataclass with the settings of an environment, as its constructor declares them."""
+def env_command(name: str, float_as: Callable[[str], Any] | None = None) -> type:
+    """Return a dataclass with the settings of an environment, as its constructor declares them.
+
+    `float_as` gives the type of a float setting, by its name, in the place of its own.
+    """
     constructor = constructor_of(name)
-    helps = _attribute_docs(constructor)
+    helps = attribute_docs(constructor)
     fields = []
     for parameter in inspect.signature(constructor).parameters.values():
         notes = (note for note in get_args(parameter.annotation)[1:] if isinstance(note, str))
         text = helps.get(parameter.name) or next(notes, "")
-        described = Annotated[_parsable(parameter.annotation), _help(text)]
+        kind = _parsable(parameter.annotation)
+        if float_as is not None and parameter.annotation in (float, float | None):
+            kind = float_as(parameter.name)
+        described = Annotated[kind, _help(text)]
         required = parameter.default is parameter.empty
         fields.append((parameter.name, described) if required else (parameter.name, described, parameter.default))
     return dataclasses.make_dataclass("EnvSettings", fields, namespace={"__doc__": f"Settings of {name}."}, frozen=True)
@@ -258,7 +268,7 @@ def _parsable(annotation: Any) -> Any:
     ]
 
 
-def _attribute_docs(constructor: Any) -> dict[str, str]:
+def attribute_docs(constructor: Any) -> dict[str, str]:
     """Return the strings that stand under the fields of a dataclass, or of the one that a function makes."""
     is_class = dataclasses.is_dataclass(constructor)
     made = constructor if is_class else inspect.signature(constructor).return_annotation

@@ -130,7 +130,10 @@ class Climb:
         figures = {name: value for name, value in summarise(episodes).items() if name in _SHOWN}
         if not all(sound):
             of_seeds = zip(figures["return_sum_per_seed"], sound, strict=True)
-            figures = {**dict.fromkeys(figures), "return_sum_per_seed": [x if is_sound else None for x, is_sound in of_seeds]}
+            figures = {
+                **dict.fromkeys(figures),
+                "return_sum_per_seed": [x if is_sound else None for x, is_sound in of_seeds],
+            }
         steps = self._sizes.ladder[rung].updates * self._sizes.steps_per_update
         return {"trial": outcomes[0].copy.trial, "rung": rung, "env_steps": steps, "settings": values, **figures}
 

@@ -53,7 +53,9 @@ def family_of(learner: Learner, env: Env, space: Space) -> Family:
         if not name.startswith(ENV):
             require_known(f"setting of {learner.name}", name, all_names)
             if name not in names:
-                raise SettingError(f"{name} cannot be searched: a program is compiled for it. Search {', '.join(names)}.")
+                raise SettingError(
+                    f"{name} cannot be searched: a program is compiled for it. Search {', '.join(names)}."
+                )
         elif origin is None:
             raise SettingError(f"{name} cannot be searched: make the environment by name, with jml.make.")
     middle = {name: one.at(0.5) for name, one in space.items()}

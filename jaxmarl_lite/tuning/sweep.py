@@ -200,5 +200,6 @@ def _summary(job: _Job, climb: Climb, watch: Stopwatch, trials: Sequence[Row]) -
         "env_steps_per_second": climb.speed,
         "devices": job.place.mesh.size,
         **machine(),
+        "is_log": {name: one.kind == "log" for name, one in job.space.items()},
         "best": trials[0],
     }
