@@ -12,6 +12,7 @@ import jaxmarl_lite
 from jaxmarl_lite.cli import console, measure, options, sweep
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
+from jaxmarl_lite.training.plan import read_settings
 
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -67,7 +68,16 @@ def main(args: list[str] | None = None) -> int:
 
 def train(args: list[str]) -> None:
     """Train ALGO ENV."""
-    command = options.train_command(*options.names_in(args))
+    file, told = options.config_in(args), {}
+    if file is None:
+        command = options.train_command(*options.names_in(args))
+    else:
+        algo, settings, env_name, told = read_settings(file)
+        if not args or args[0].startswith("-"):
+            args = [algo, env_name, *args]
+        if args[:2] != [algo, env_name]:
+            raise SettingError(f"config={str(file)!r} is of {algo} in {env_name}: name these two first, or neither.")
+        command = options.train_command(algo, env_name, settings, told)
     given = options.parse(command, args, "jaxmarl-lite train")
 
     import jax
@@ -78,7 +88,7 @@ def train(args: list[str]) -> None:
 
     offer_cores(given.plan.devices)
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
-    env = make(given.env_name, **options.chosen_settings(given.env))
+    env = make(given.env_name, **{**told, **options.chosen_settings(given.env)})
     learner = given.learner.build(given.algo)
     out = given.start.out or _free_folder(given.algo, given.env_name)
     key = jax.random.key(given.start.seed)

@@ -6,7 +6,7 @@ import inspect
 import itertools
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -137,6 +137,8 @@ class List:
 class Start:
     """Where a run begins and where it is written."""
 
+    config: Path | None = None
+    """file to take ALGO, ENV and their settings from, a sweep's best.json or a run's config.json; options come first"""
     seed: int = 0
     """of the random key that the whole run follows from"""
     out: Path | None = None
@@ -159,17 +161,24 @@ def names_in(args: list[str]) -> tuple[str, str]:
     return algo or DEFAULT_ALGO, env or DEFAULT_ENV
 
 
-def train_command(algo: str, env: str) -> type:
+def config_in(args: list[str]) -> Path | None:
+    """Return the file that `--config` names among the words of a command."""
+    words = [part for word in args for part in (word.split("=", 1) if word.startswith("--config=") else [word])]
+    return next((Path(path) for word, path in itertools.pairwise(words) if word == "--config"), None)
+
+
+def train_command(algo: str, env: str, learner: Any = None, env_settings: Mapping[str, Any] | None = None) -> type:
     """Return the dataclass of `train ALGO ENV`, with the settings of just this learner and environment.
 
-    Raises SettingError on an unknown name.
+    `learner` and `env_settings` take the place of defaults. Raises SettingError on an unknown name.
     """
     text = (
         f"Train a team by {algo} in {env} and leave a folder with its curve, figures and checkpoints. "
         "Options of other algorithms and environments: jaxmarl-lite train ALGO ENV --help. "
         "Example: jaxmarl-lite train ippo mpe/simple_spread --steps 5e6 --seeds 4 --env.num-agents 3 --out runs/x"
     )
-    return learner_command("Train", text, algo, env, plan=Plan(steps=DEFAULT_STEPS), start=Start())
+    parts = {"plan": Plan(steps=DEFAULT_STEPS), "start": Start(), "learner": learner or preset(algo)}
+    return learner_command("Train", text, algo, env, env_settings=env_settings, **parts)
 
 
 def bench_train_command(algo: str, env: str) -> type:
@@ -190,16 +199,18 @@ def profile_command(algo: str, env: str) -> type:
     return learner_command("Profile", text, algo, env, profile=Profile())
 
 
-def learner_command(title: str, text: str, algo: str, env: str, *, of_env: Any = None, **parts: Any) -> type:
+def learner_command(
+    title: str, text: str, algo: str, env: str, *, of_env: Any = None, env_settings: Any = None, **parts: Any
+) -> type:
     """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults.
 
-    `of_env` is that of `env_command`; settings of the learner among the parts stand in the place of the preset's.
+    `of_env` and `env_settings` are those of `env_command`; settings of the learner among the parts stand in the place of the preset's.
     """
     groups = {"learner": preset(algo), **parts}
     fields = [
         ("algo", _positional("ALGO", "algorithm; `jaxmarl-lite list algos` names them")),
         ("env_name", _positional("ENV", "environment; `jaxmarl-lite list envs` names them")),
-        ("env", env_command(env, of_env)),
+        ("env", env_command(env, of_env, env_settings)),
         *(
             (name, tyro.conf.OmitArgPrefixes[type(part)], dataclasses.field(default=part))
             for name, part in groups.items()
@@ -218,10 +229,12 @@ def bench_env_command(env: str) -> type:
     return dataclasses.make_dataclass("Bench", fields, namespace={"__doc__": BenchEnv.__doc__}, frozen=True)
 
 
-def env_command(name: str, float_as: Callable[[str], Any] | None = None) -> type:
+def env_command(
+    name: str, float_as: Callable[[str], Any] | None = None, given: Mapping[str, Any] | None = None
+) -> type:
     """Return a dataclass with the settings of an environment, as its constructor declares them.
 
-    `float_as` gives the type of a float setting, by its name, in the place of its own.
+    `float_as` gives the type of a float setting, by its name, in the place of its own; `given` are other defaults.
     """
     constructor = constructor_of(name)
     helps = attribute_docs(constructor)
@@ -233,8 +246,9 @@ def env_command(name: str, float_as: Callable[[str], Any] | None = None) -> type
         if float_as is not None and parameter.annotation in (float, float | None):
             kind = float_as(parameter.name)
         described = Annotated[kind, _help(text)]
-        required = parameter.default is parameter.empty
-        fields.append((parameter.name, described) if required else (parameter.name, described, parameter.default))
+        default = (given or {}).get(parameter.name, parameter.default)
+        required = default is parameter.empty
+        fields.append((parameter.name, described) if required else (parameter.name, described, default))
     return dataclasses.make_dataclass("EnvSettings", fields, namespace={"__doc__": f"Settings of {name}."}, frozen=True)
 
 

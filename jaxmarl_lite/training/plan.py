@@ -1,8 +1,10 @@
 """How a run is cut into updates and blocks, and what a run is from which all of it follows."""
 
 import dataclasses
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ from jaxmarl_lite.core.env import Env, Key
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.environments import registry
-from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.learners.learner import Learner, Settings
 from jaxmarl_lite.learners.presets import make_learner, preset
 
 
@@ -110,9 +112,7 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
     the config is not one.
     """
     try:
-        name, settings = config["algo"], dict(config["learner"])
-        tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
-        learner = make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
+        learner = _learner_of(config)
         env = registry.make(config["env"], **config["env_settings"])
         key = jax.random.wrap_key_data(jnp.asarray(config["key"]["data"], jnp.uint32), impl=config["key"]["impl"])
         return learner, env, key, Plan(**config["plan"]), Schedule(**config["schedule"])
@@ -120,6 +120,32 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
         raise
     except Exception as error:  # whatever a spoilt file makes of it
         raise RunError(f"config.json is not that of a run ({type(error).__name__}: {error}).") from None
+
+
+def read_settings(path: Path) -> tuple[str, Settings, str, dict[str, Any]]:
+    """Return (algorithm, its settings, environment, its settings) of a config: that of a run or a sweep's best.
+
+    Raises SettingError if the file is none.
+    """
+    try:
+        config = json.loads(path.read_text())
+        learner = _learner_of(config)
+        return learner.name, learner.settings, str(config["env"]), dict(config["env_settings"])
+    except SettingError:
+        raise
+    except OSError as error:
+        raise SettingError(f"config={str(path)!r} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise SettingError(
+            f"config={str(path)!r} is no config: it must have algo, learner, env and env_settings, as a run's "
+            "config.json or a sweep's best.json."
+        ) from None
+
+
+def _learner_of(config: dict[str, Any]) -> Learner:
+    name, settings = config["algo"], dict(config["learner"])
+    tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
+    return make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
 
 
 def plain(value: Any) -> Any:

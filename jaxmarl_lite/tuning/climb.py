@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -125,7 +125,8 @@ class Climb:
         return [row for row in self.rows if row["rung"] == number]
 
     def _row(self, rung: int, values: Values, outcomes: Sequence[Outcome]) -> Row:
-        episodes = Episodes(*(np.stack(leaves) for leaves in zip(*(one.episodes for one in outcomes), strict=True)))
+        stacked: Any = [np.stack(leaves) for leaves in zip(*(one.episodes for one in outcomes), strict=True)]
+        episodes = Episodes(*stacked)
         sound = [one.is_finite and bool(np.isfinite(one.episodes.episode_return).all()) for one in outcomes]
         figures = {name: value for name, value in summarise(episodes).items() if name in _SHOWN}
         if not all(sound):

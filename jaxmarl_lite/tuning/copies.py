@@ -1,7 +1,7 @@
-"""Many copies of a learner that differ in float settings, in the environment's numbers and in the seed, as one program.
+"""Many copies of a learner that differ in float settings, the environment's numbers and the seed, as one program.
 
-Every device trains copies of its own, whole: nothing passes between devices. On a CPU each core has one at a time, which
-keeps it busy (learners/replicate.py); an accelerator has as many as fit its memory, side by side.
+Every device trains copies of its own, whole: nothing passes between devices. On a CPU each core has one at a time,
+which keeps it busy (learners/replicate.py); an accelerator has as many as fit its memory, side by side.
 """
 
 from collections.abc import Callable, Iterator, Sequence

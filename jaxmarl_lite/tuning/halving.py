@@ -6,7 +6,7 @@ trials of a rung are compared once all have ended, as they run side by side in o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jaxmarl_lite.core.errors import SettingError
@@ -47,7 +47,7 @@ def ladder(trials: int, updates: int, eta: int | None, rungs: int | None = None)
     return [Rung(trials // eta**number, length) for number, length in enumerate(lengths)]
 
 
-def ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the last row of each trial, the best first.
 
     Who learnt longer stands before who was dropped; then the greater return counts, the mean over seeds, and of equal
@@ -57,12 +57,12 @@ def ranked(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(last.values(), key=_order)
 
 
-def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
     score = row["return_sum"]
     return score is None, -row["rung"], 0.0 if score is None else -score, row["trial"]
 
 
-def survivors(rows: Sequence[Mapping[str, Any]], number: int) -> list[int]:
+def survivors(rows: Sequence[dict[str, Any]], number: int) -> list[int]:
     """Return which trials of a rung's rows go on, at most `number`, in order; none that diverged."""
     best = [row["trial"] for row in ranked(rows) if row["return_sum"] is not None]
     return sorted(best[:number])

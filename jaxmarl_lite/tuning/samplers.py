@@ -1,5 +1,6 @@
 """Who names the trials: all at once, or some after hearing of those before."""
 
+import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -94,7 +95,7 @@ def proposer_of(space: Space, plan: SweepPlan, seed: Sequence[int]) -> Proposer:
 
 def _optuna() -> Any:
     try:
-        import optuna
+        optuna: Any = importlib.import_module("optuna")
     except ImportError:
         raise RunError("sampler='optuna' needs Optuna: pip install 'jaxmarl-lite[optuna]'.") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -35,6 +35,7 @@ def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path
             edge = axes.get_xaxis_transform()
             axes.plot(lost, [0.03] * len(lost), marker="x", color="0.3", ls="", transform=edge, label="diverged")
         axes.set_xscale("log" if is_log else "linear")
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(name)
         axes.grid(color="0.9")
     _show_returns_of_trials(panels[0], scores)

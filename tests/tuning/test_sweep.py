@@ -16,7 +16,7 @@ from jaxmarl_lite.tuning.space import Range, sample, space_of
 from jaxmarl_lite.tuning.sweep import resume_sweep, sweep
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
-KEY, SPACE = jax.random.key(3), {"lr": "log:1e-4:1e-2", "env.local_ratio": "0:1"}
+KEY, SPACE = jax.random.key(3), {"lr": "log:1e-4:1e-2", "env.k": "-90:0"}
 PLAN = {"steps": 320, "trials": 6, "seeds": 2, "halving": 2, "rungs": 2, "eval_episodes": 4, "devices": 1}
 
 
@@ -29,7 +29,7 @@ def learner():
 def swept(learner, tmp_path_factory):
     """A small sweep and its folder; not to be changed."""
     out = tmp_path_factory.mktemp("swept") / "sweep"
-    return out, sweep(learner, make("mpe/simple_spread"), KEY, space=SPACE, out=out, **PLAN)
+    return out, sweep(learner, make("matrix/penalty", horizon=5), KEY, space=SPACE, out=out, **PLAN)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1:", "2:1", "log:0:1", "log:1", "1:2:3", "1,1", "nan:1", "log:1,2"])
@@ -74,7 +74,7 @@ def test_each_trial_learns_what_train_does(swept, learner):
     for row in result.trials[:2]:
         settings = row["settings"]
         mine = make_learner("ippo", **{**vars(learner.settings), "lr": settings["lr"]})
-        env = make("mpe/simple_spread", local_ratio=settings["env.local_ratio"])
+        env = make("matrix/penalty", horizon=5, k=settings["env.k"])
         alone = train(mine, env, KEY, steps=320, seeds=2, eval_episodes=4, devices=1)
         np.testing.assert_allclose(row["return_sum_per_seed"], alone.summary["eval"]["return_sum_per_seed"], rtol=1e-5)
 
@@ -116,21 +116,21 @@ def test_one_trial_that_diverges_does_not_stop_the_others(learner, probe):
         ({"lrr": "0:1"}, "did you mean lr"),
         ({"lr": "0:1"}, "lr=0.0 is not allowed"),
         ({"num_envs": "8,16"}, "num_envs cannot be searched"),
-        ({"env.local_ratio": "0:2"}, "local_ratio=2.0 is not allowed"),
+        ({"env.k": "-9:2"}, "k=2.0 is not allowed"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(learner, space, sentence):
     with pytest.raises(SettingError, match=sentence):
-        sweep(learner, make("mpe/simple_spread"), KEY, space=space, steps=40)
+        sweep(learner, make("matrix/penalty", horizon=5), KEY, space=space, steps=40)
 
 
 def test_the_best_is_a_config_that_train_takes(swept, cli, tmp_path):
-    words = ["--config", swept[0] / "best.json", "--env.local-ratio", "0.25", "--steps", "40", "--eval-episodes", "2"]
+    words = ["--config", swept[0] / "best.json", "--env.k", "-25", "--steps", "40", "--eval-episodes", "2"]
     assert cli("train", *words, "--devices", "1", "--out", tmp_path / "run").status == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     best = json.loads((swept[0] / "best.json").read_text())
     assert config["learner"] == best["learner"]
-    assert config["env_settings"] == {**best["env_settings"], "local_ratio": 0.25}
-    answer = cli("train", "mappo", "mpe/simple_spread", *words)
+    assert config["env_settings"] == {**best["env_settings"], "k": -25.0}
+    answer = cli("train", "mappo", "matrix/penalty", *words)
     assert answer.status == 2
-    assert "is of ippo in mpe/simple_spread" in answer.sentence
+    assert "is of ippo in matrix/penalty" in answer.sentence
