@@ -204,7 +204,7 @@ def learner_command(
 ) -> type:
     """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults.
 
-    `of_env` and `env_settings` are those of `env_command`; settings of the learner among the parts stand in the place of the preset's.
+    `of_env` and `env_settings` are what `env_command` takes; a learner among the parts stands in the preset's place.
     """
     groups = {"learner": preset(algo), **parts}
     fields = [

@@ -80,8 +80,8 @@ def sweep_command(algo: str, env: str) -> type:
     """
     text = (
         f"Search for settings of {algo} in {env}: every float setting takes a number or a range, low:high, "
-        "log:low:high or a,b,c. Example: jaxmarl-lite sweep ippo mpe/simple_spread --lr log:1e-4:1e-2 --entropy 0:0.05 --trials 64 "
-        "--seeds 4 --steps 1e6 --out runs/sweep"
+        "log:low:high or a,b,c. Example: jaxmarl-lite sweep ippo mpe/simple_spread --lr log:1e-4:1e-2 --entropy 0:0.05 "
+        "--trials 64 --seeds 4 --steps 1e6 --out runs/sweep"
     )
     plan, learner = SweepPlan(steps=options.DEFAULT_STEPS), preset(algo)
     parts = {"plan": plan, "start": Start(), "learner": _with_ranges(learner, leaf_names(learner))}
