@@ -113,7 +113,7 @@ def test_one_trial_that_diverges_does_not_stop_the_others(learner, probe):
     ("space", "sentence"),
     [
         ({}, "nothing is searched"),
-        ({"lrr": "0:1"}, "did you mean lr"),
+        ({"lrr": "0:1"}, "unknown setting of ippo 'lrr'"),
         ({"lr": "0:1"}, "lr=0.0 is not allowed"),
         ({"num_envs": "8,16"}, "num_envs cannot be searched"),
         ({"env.k": "-9:2"}, "k=2.0 is not allowed"),
