@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jaxmarl_lite.training.evaluate import evaluate
     from jaxmarl_lite.training.load import load
     from jaxmarl_lite.training.loop import resume, train
+    from jaxmarl_lite.tuning.sweep import sweep
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _HOMES = {
     "register": "environments.registry",
     "replicate": "learners.replicate",
     "resume": "training.loop",
+    "sweep": "tuning.sweep",
     "train": "training.loop",
     "vectorize": "environments.vectorize",
 }
@@ -65,6 +67,7 @@ __all__ = [
     "register",
     "replicate",
     "resume",
+    "sweep",
     "train",
     "vectorize",
 ]

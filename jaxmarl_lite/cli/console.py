@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,6 +19,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from jaxmarl_lite.training.loop import Progress as BlockProgress
+    from jaxmarl_lite.tuning.climb import SweepProgress
 
 T = TypeVar("T")
 
@@ -65,8 +66,8 @@ def tracked(items: Sequence[T], describe: Callable[[T], str]) -> Iterator[T]:
             yield item
 
 
-class LiveLine:
-    """A callback of training that draws one line: steps, speed, return, time left. Silent without a terminal."""
+class _Line:
+    """One line that is drawn anew as work goes on. Silent without a terminal."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -82,18 +83,35 @@ class LiveLine:
         )
         self._task = self._progress.add_task("compiling", total=None, figures="")
 
-    def __enter__(self) -> "LiveLine":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+
+class LiveLine(_Line):
+    """A callback of training that draws one line: steps, speed, return, time left."""
+
     def __call__(self, at: "BlockProgress") -> None:
         """Redraw the line after a block."""
         mean = sum(row["eval_return_sum"] for row in at.rows) / len(at.rows)
         figures = f"{at.env_steps:,} steps  {at.env_steps_per_second:,.0f} steps/s  return {mean:.2f}"
         self._progress.update(self._task, description="training", total=at.blocks, completed=at.block, figures=figures)
+
+
+class SweepLine(_Line):
+    """A callback of a sweep that draws one line: trials, speed, the best return, time left."""
+
+    def __call__(self, at: "SweepProgress") -> None:
+        """Redraw the line."""
+        score = at.best["return_sum"] if at.best else None
+        best = "" if score is None else f"  best {score:.2f}"
+        figures = f"{at.trials_done} of {at.trials_in_all} trials  {at.env_steps_per_second:,.0f} steps/s{best}"
+        self._progress.update(
+            self._task, description="searching", total=at.env_steps_in_all, completed=at.env_steps, figures=figures
+        )
 
 
 def _text(value: Any) -> str:

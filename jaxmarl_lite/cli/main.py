@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jaxmarl_lite
-from jaxmarl_lite.cli import console, measure, options, see
+from jaxmarl_lite.cli import console, measure, options, see, sweep
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
+from jaxmarl_lite.training.plan import read_settings
 
 USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -23,6 +24,7 @@ jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
   jaxmarl-lite eval RUN         play complete episodes with a trained team
   jaxmarl-lite render RUN       show episodes of a trained team: as a GIF, a PNG, or a page that replays them
   jaxmarl-lite plot RUN...      draw runs beside one another: learning curves, scores, choices in games
+  jaxmarl-lite sweep ALGO ENV   search for settings: many trials as one program
   jaxmarl-lite bench env ENV    measure how fast an environment steps
   jaxmarl-lite bench train ALGO ENV
                                 measure how fast a learner trains, and where the time goes
@@ -67,7 +69,16 @@ def main(args: list[str] | None = None) -> int:
 
 def train(args: list[str]) -> None:
     """Train ALGO ENV."""
-    command = options.train_command(*options.names_in(args))
+    file, told = options.config_in(args), {}
+    if file is None:
+        command = options.train_command(*options.names_in(args))
+    else:
+        algo, settings, env_name, told = read_settings(file)
+        if not args or args[0].startswith("-"):
+            args = [algo, env_name, *args]
+        if args[:2] != [algo, env_name]:
+            raise SettingError(f"config={str(file)!r} is of {algo} in {env_name}: name these two first, or neither.")
+        command = options.train_command(algo, env_name, settings, told)
     given = options.parse(command, args, "jaxmarl-lite train")
 
     import jax
@@ -78,7 +89,7 @@ def train(args: list[str]) -> None:
 
     offer_cores(given.plan.devices)
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
-    env = make(given.env_name, **options.chosen_settings(given.env))
+    env = make(given.env_name, **{**told, **options.chosen_settings(given.env)})
     learner = given.learner.build(given.algo)
     out = given.start.out or _free_folder(given.algo, given.env_name)
     key = jax.random.key(given.start.seed)
@@ -96,8 +107,12 @@ def resume(args: list[str]) -> None:
     from jaxmarl_lite.training.folder import RunFolder
     from jaxmarl_lite.training.placement import offer_cores
 
-    plan = RunFolder.open(given.run).config().get("plan")
+    config = RunFolder.open(given.run).config()
+    plan = config.get("plan")
     offer_cores(given.devices or (plan.get("devices") if isinstance(plan, dict) else None))
+    if "sweep" in config:
+        sweep.resume(given)
+        return
     with console.LiveLine() as line:
         result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=(line,))
     _report(result, given.run, given.json)
@@ -153,6 +168,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "eval": evaluate,
     "render": see.render,
     "plot": see.plot,
+    "sweep": sweep.sweep,
     "bench": measure.bench,
     "profile": measure.profile,
     "list": list_names,

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import json
 import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -118,6 +119,8 @@ class List:
 class Start:
     """Where a run begins and where it is written."""
 
+    config: Path | None = None
+    """file to take ALGO, ENV and their settings from, a sweep's best.json or a run's config.json; options come first"""
     seed: int = 0
     """of the random key that the whole run follows from"""
     out: Path | None = None
@@ -140,17 +143,24 @@ def names_in(args: list[str]) -> tuple[str, str]:
     return algo or DEFAULT_ALGO, env or DEFAULT_ENV
 
 
-def train_command(algo: str, env: str) -> type:
+def config_in(args: list[str]) -> Path | None:
+    """Return the file that `--config` names among the words of a command."""
+    words = [part for word in args for part in (word.split("=", 1) if word.startswith("--config=") else [word])]
+    return next((Path(path) for word, path in itertools.pairwise(words) if word == "--config"), None)
+
+
+def train_command(algo: str, env: str, learner: Any = None, env_settings: Mapping[str, Any] | None = None) -> type:
     """Return the dataclass of `train ALGO ENV`, with the settings of just this learner and environment.
 
-    Raises SettingError on an unknown name.
+    `learner` and `env_settings` take the place of defaults. Raises SettingError on an unknown name.
     """
     text = (
         f"Train a team by {algo} in {env} and leave a folder with its curve, figures and checkpoints. "
         "Options of other algorithms and environments: jaxmarl-lite train ALGO ENV --help. "
         "Example: jaxmarl-lite train ippo mpe/simple_spread --steps 5e6 --seeds 4 --env.num-agents 3 --out runs/x"
     )
-    return _learner_command("Train", text, algo, env, plan=Plan(steps=DEFAULT_STEPS), start=Start())
+    parts = {"plan": Plan(steps=DEFAULT_STEPS), "start": Start(), "learner": learner or preset(algo)}
+    return learner_command("Train", text, algo, env, env_settings=env_settings, **parts)
 
 
 def bench_train_command(algo: str, env: str) -> type:
@@ -159,7 +169,7 @@ def bench_train_command(algo: str, env: str) -> type:
         f"Measure how fast {algo} trains in {env}, compile time apart, and where the time goes. "
         "Example: jaxmarl-lite bench train ippo mpe/simple_spread --sweep 64 256 1024 --out speed.png"
     )
-    return _learner_command("BenchTrain", text, algo, env, bench=BenchTrain())
+    return learner_command("BenchTrain", text, algo, env, bench=BenchTrain())
 
 
 def profile_command(algo: str, env: str) -> type:
@@ -168,16 +178,21 @@ def profile_command(algo: str, env: str) -> type:
         f"Show what each phase of {algo} in {env} costs: time, arithmetic, traffic, memory and kernels. "
         "Example: jaxmarl-lite profile ippo mpe/simple_spread --num-envs 1024 --trace traces"
     )
-    return _learner_command("Profile", text, algo, env, profile=Profile())
+    return learner_command("Profile", text, algo, env, profile=Profile())
 
 
-def _learner_command(title: str, text: str, algo: str, env: str, **parts: Any) -> type:
-    """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults."""
-    groups = {**parts, "learner": preset(algo)}
+def learner_command(
+    title: str, text: str, algo: str, env: str, *, of_env: Any = None, env_settings: Any = None, **parts: Any
+) -> type:
+    """Return a dataclass of the two names, the settings of both, and `parts`, each a dataclass with its defaults.
+
+    `of_env` and `env_settings` are what `env_command` takes; a learner among the parts stands in the preset's place.
+    """
+    groups = {"learner": preset(algo), **parts}
     fields = [
         ("algo", _positional("ALGO", "algorithm; `jaxmarl-lite list algos` names them")),
         ("env_name", _positional("ENV", "environment; `jaxmarl-lite list envs` names them")),
-        ("env", env_command(env)),
+        ("env", env_command(env, of_env, env_settings)),
         *(
             (name, tyro.conf.OmitArgPrefixes[type(part)], dataclasses.field(default=part))
             for name, part in groups.items()
@@ -196,17 +211,26 @@ def bench_env_command(env: str) -> type:
     return dataclasses.make_dataclass("Bench", fields, namespace={"__doc__": BenchEnv.__doc__}, frozen=True)
 
 
-def env_command(name: str) -> type:
-    """Return a dataclass with the settings of an environment, as its constructor declares them."""
+def env_command(
+    name: str, float_as: Callable[[str], Any] | None = None, given: Mapping[str, Any] | None = None
+) -> type:
+    """Return a dataclass with the settings of an environment, as its constructor declares them.
+
+    `float_as` gives the type of a float setting, by its name, in the place of its own; `given` are other defaults.
+    """
     constructor = constructor_of(name)
-    helps = _attribute_docs(constructor)
+    helps = attribute_docs(constructor)
     fields = []
     for parameter in inspect.signature(constructor).parameters.values():
         notes = (note for note in get_args(parameter.annotation)[1:] if isinstance(note, str))
         text = helps.get(parameter.name) or next(notes, "")
-        described = Annotated[_parsable(parameter.annotation), _help(text)]
-        required = parameter.default is parameter.empty
-        fields.append((parameter.name, described) if required else (parameter.name, described, parameter.default))
+        kind = _parsable(parameter.annotation)
+        if float_as is not None and parameter.annotation in (float, float | None):
+            kind = float_as(parameter.name)
+        described = Annotated[kind, _help(text)]
+        default = (given or {}).get(parameter.name, parameter.default)
+        required = default is parameter.empty
+        fields.append((parameter.name, described) if required else (parameter.name, described, default))
     return dataclasses.make_dataclass("EnvSettings", fields, namespace={"__doc__": f"Settings of {name}."}, frozen=True)
 
 
@@ -240,7 +264,7 @@ def _parsable(annotation: Any) -> Any:
     ]
 
 
-def _attribute_docs(constructor: Any) -> dict[str, str]:
+def attribute_docs(constructor: Any) -> dict[str, str]:
     """Return the strings that stand under the fields of a dataclass, or of the one that a function makes."""
     is_class = dataclasses.is_dataclass(constructor)
     made = constructor if is_class else inspect.signature(constructor).return_annotation

@@ -64,8 +64,7 @@ def _check(settings: OffPolicySettings, spec: Spec) -> None:
 def _init(settings: OffPolicySettings, key: Key, env: Env) -> ReplayState:
     nets, apart = actor_networks(settings, env.spec), learns_apart(settings, env.spec)
     key, for_params, for_envs = jax.random.split(key, 3)
-    temperature = settings.temperature if settings.stochastic else 1.0
-    params = nets.init(for_params, jnp.full(env.spec.num_agents, max(temperature, 1e-30)))
+    params = nets.init(for_params, env.spec.num_agents)
     vectors, _ = as_vectors(params, apart)
     states = [adam(alone, 0.0, 0.0).init(vector) for alone, vector in zip(apart, vectors, strict=True)]
     return begin(settings, env, key, for_envs, params, Parts(*states), _start(nets, settings.num_envs))

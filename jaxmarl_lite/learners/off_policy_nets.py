@@ -21,7 +21,10 @@ _OUTPUT_SCALE = 0.01  # of an actor's last layer: it begins near uniform, or in 
 
 
 class Parts(NamedTuple):
-    """Something for the actors, for the critics and for the temperature: parameters, vectors or optimisers' states."""
+    """Something for the actors, for the critics and for the temperature: parameters, vectors or optimisers' states.
+
+    The parameter of a temperature is the logarithm of how many times the first one it is.
+    """
 
     actor: Any
     critic: Any
@@ -45,14 +48,14 @@ class ActorNets(NamedTuple):
     mixer: Mixer
     critics: int
 
-    def init(self, key: Key, temperature: Array) -> Parts:
-        """Return parameters of all; `temperature` [A] is the first one."""
+    def init(self, key: Key, num_agents: int) -> Parts:
+        """Return parameters of all; each agent has a temperature."""
         for_actor, for_critics, for_mixers = jax.random.split(key, 3)
         values, mixers = (
             tuple(init(own) for own in jax.random.split(key, self.critics))
             for init, key in ((self.critic.init, for_critics), (self.mixer.init, for_mixers))
         )
-        return Parts(self.actor.init(for_actor), Critics(values, mixers), jnp.log(temperature))
+        return Parts(self.actor.init(for_actor), Critics(values, mixers), jnp.zeros(num_agents))
 
     def carry(self, num_envs: int) -> Tree:
         """Return the actors' memory at the start of episodes."""

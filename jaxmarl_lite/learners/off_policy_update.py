@@ -128,7 +128,7 @@ def _actor_losses(task: Task, batch: Batch, draws: Draws, told: Array, params: P
     nets, settings = task.nets, task.settings
     legal, active = jnp.swapaxes(batch.seen.legal, 0, 1), batch.seen.active
     outputs, _ = unrolled(nets.actor, params.actor, batch)
-    response = nets.responder.respond(outputs, legal, jnp.swapaxes(draws.now, 0, 1))
+    response = nets.responder.respond(outputs, legal, jnp.swapaxes(draws.now, 0, 1), task.hyper)
     others = told if settings.others == "replay" else jax.lax.stop_gradient(response.told)
     said = nets.judge(jax.lax.stop_gradient(params.critic), batch.seen, response.own, others)
     climbed = functools.reduce(jnp.minimum, said) if settings.stochastic else said[0]
@@ -157,7 +157,7 @@ def _targets(task: Task, learnt: Learnt, batch: Batch, draws: Draws, params: Par
     outputs, ahead = unrolled(nets.actor, (params if task.settings.stochastic else slow).actor, batch)
     outputs, following = jnp.concatenate([outputs[:, :, 1:], ahead], 2), batch.following
     legal = jnp.swapaxes(following.legal, 0, 1)
-    response: Response = nets.responder.foresee(outputs, legal, jnp.swapaxes(draws.following, 0, 1))
+    response: Response = nets.responder.foresee(outputs, legal, jnp.swapaxes(draws.following, 0, 1), task.hyper)
     said = nets.judge(slow.critic, following, response.own, response.told)
     value = functools.reduce(jnp.minimum, said) + _bonus(task, params, response, following.active, said[0])
     return returns(task.settings, task.hyper, task.units, batch, task.units.restore(value))
@@ -171,7 +171,8 @@ def _bonus(task: Task, params: Parts, response: Response, active: Array, values:
 
 def _temperature(task: Task, params: Parts) -> Array:
     """Return the weight of the entropy of each agent [A]; 0 if actors are no distributions."""
-    return jnp.exp(params.temperature) if task.settings.stochastic else jnp.zeros_like(params.temperature)
+    weight = task.hyper["temperature"] * jnp.exp(params.temperature)
+    return weight if task.settings.stochastic else jnp.zeros_like(weight)
 
 
 def _target_entropy(spec: Spec, hyper: dict[str, Array]) -> Array:

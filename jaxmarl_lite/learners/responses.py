@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxmarl_lite.core.env import Array, Key, Tree
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.off_policy_settings import OffPolicySettings
 from jaxmarl_lite.ops import gaussian
 from jaxmarl_lite.ops.policy import mask_logits, sample_index
@@ -51,10 +52,10 @@ class Responder(NamedTuple):
     the noise that they carry on)"""
     mode: Callable[[Array, Array], Array]
     """(outputs, legal) -> the choice without noise"""
-    respond: Callable[[Array, Array, Array], Response]
-    """(outputs, legal, noise) -> what actors would do now"""
-    foresee: Callable[[Array, Array, Array], Response]
-    """(outputs, legal, noise) -> what they would do next, as targets have it"""
+    respond: Callable[[Array, Array, Array, Hyper], Response]
+    """(outputs, legal, noise, hyper) -> what actors would do now"""
+    foresee: Callable[[Array, Array, Array, Hyper], Response]
+    """(outputs, legal, noise, hyper) -> what they would do next, as targets have it"""
     told: Callable[[Array], Array]
     """choice -> what critics are told of it [F, ...]"""
     action: Callable[[Array], Array]
@@ -78,12 +79,12 @@ def _discrete(settings: OffPolicySettings, spec: Spec) -> Responder:
         drawn = (1.0 - epsilon) * jax.nn.softmax(mask_logits(outputs, legal), axis=0)
         return sample_index(taken, drawn + epsilon * legal / jnp.maximum(legal.sum(0), 1)), carried
 
-    def respond(outputs: Array, legal: Array, noise: Array) -> Response:
+    def respond(outputs: Array, legal: Array, noise: Array, hyper: Hyper) -> Response:
         logits = mask_logits(outputs, legal)
         log_probs = jax.nn.log_softmax(logits, axis=0)
         probs = jnp.exp(log_probs)
         entropy = -jnp.where(legal, probs * log_probs, 0.0).sum(0)
-        soft = gumbel_softmax(logits, noise, settings.softness)
+        soft = gumbel_softmax(logits, noise, hyper["softness"])
         drawn = soft if settings.discrete == "gumbel" else straight_through(soft)
         return Response(probs if settings.discrete == "score" else drawn, drawn, entropy)
 
@@ -120,13 +121,16 @@ def _continuous(settings: OffPolicySettings, spec: Spec) -> Responder:
         own = jnp.where(legal, jnp.tanh(drawn), 0.0)
         return Response(own, own, entropy)
 
-    def certain(outputs: Array, legal: Array, noise: Array) -> Response:
+    def drawn(outputs: Array, legal: Array, noise: Array, hyper: Hyper) -> Response:
+        return drawn_from(outputs, legal, noise)
+
+    def certain(outputs: Array, legal: Array, noise: Array, hyper: Hyper) -> Response:
         own = mode(outputs, legal)
         return Response(own, own, jnp.zeros(own.shape[1:]))
 
-    def smoothed(outputs: Array, legal: Array, noise: Array) -> Response:
-        limit = settings.target_noise_clip
-        off = jnp.clip(settings.target_noise * noise, -limit, limit)
+    def smoothed(outputs: Array, legal: Array, noise: Array, hyper: Hyper) -> Response:
+        limit = hyper["target_noise_clip"]
+        off = jnp.clip(hyper["target_noise"] * noise, -limit, limit)
         own = jnp.where(legal, jnp.clip(mode(outputs, legal) + off, -1.0, 1.0), 0.0)
         return Response(own, own, jnp.zeros(own.shape[1:]))
 
@@ -149,7 +153,7 @@ def _continuous(settings: OffPolicySettings, spec: Spec) -> Responder:
     def action(choice: Array) -> Array:
         return low + (high - low) * 0.5 * (1.0 + jnp.moveaxis(choice, 0, -1))
 
-    respond, foresee = (drawn_from, drawn_from) if settings.stochastic else (certain, smoothed)
+    respond, foresee = (drawn, drawn) if settings.stochastic else (certain, smoothed)
     return Responder(
         outputs=2 * size if settings.stochastic else size,
         told_size=size,

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ TIMING = "timing.jsonl"
 SUMMARY = "summary.json"
 CURVE = "curve.png"
 CHECKPOINTS = "checkpoints"
+TRIALS = "trials.jsonl"
+BEST = "best.json"
+SCATTER = "sweep.png"
 _FORMAT = 1
 
 Row = dict[str, Any]
@@ -71,11 +75,19 @@ class RunFolder:
 
     def record(self, rows: list[Row], timing: Row) -> None:
         """Append a block's metrics, one row for each seed, and how long it took."""
-        for name, new in ((METRICS, rows), (TIMING, [timing])):
-            with open(self.path / name, "a") as file:
-                file.writelines(_to_json(row) + "\n" for row in new)
-                file.flush()
-                os.fsync(file.fileno())
+        self.append(METRICS, rows)
+        self.append(TIMING, [timing])
+
+    def append(self, name: str, rows: list[Row]) -> None:
+        """Append rows to a file of lines."""
+        with open(self.path / name, "a") as file:
+            file.writelines(_to_json(row) + "\n" for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rewrite(self, name: str, rows: Iterable[Row]) -> None:
+        """Replace a file of lines."""
+        checkpoint.write_text(self.path / name, "".join(_to_json(row) + "\n" for row in rows))
 
     def rows(self, name: str = METRICS) -> list[Row]:
         """Return what was recorded; a last line that was cut short is left out."""
@@ -86,8 +98,7 @@ class RunFolder:
     def rewind(self, block: int) -> None:
         """Forget what was recorded after `block`, from where the run goes on."""
         for name in (METRICS, TIMING):
-            kept = (row for row in self.rows(name) if row["block"] <= block)
-            checkpoint.write_text(self.path / name, "".join(_to_json(row) + "\n" for row in kept))
+            self.rewrite(name, [row for row in self.rows(name) if row["block"] <= block])
 
     def save(self, block: int, state: Tree, *, keep: int) -> None:
         """Write a checkpoint."""
@@ -107,12 +118,16 @@ class RunFolder:
 
     def write_summary(self, summary: Row) -> None:
         """Write the run's result."""
-        checkpoint.write_text(self.path / SUMMARY, _to_json(summary, indent=2))
+        self.write(SUMMARY, summary)
+
+    def write(self, name: str, value: Row) -> None:
+        """Write a file of one JSON object."""
+        checkpoint.write_text(self.path / name, _to_json(value, indent=2))
 
     def _clear(self) -> None:
         # Only what a run wrote: the folder may hold files of the user.
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
-        for name in (CONFIG, METRICS, TIMING, SUMMARY, CURVE):
+        for name in (CONFIG, METRICS, TIMING, SUMMARY, CURVE, TRIALS, BEST, SCATTER):
             (self.path / name).unlink(missing_ok=True)
 
 

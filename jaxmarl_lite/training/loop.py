@@ -87,7 +87,7 @@ def train(
     sizes = replace(sizes, devices=choose_devices(learner, sizes.eval_episodes, sizes.devices))
     _require_room(learner, env, sizes)
     cut = schedule(sizes, learner.settings.steps_per_update)
-    key = _typed(key)
+    key = typed(key)
     folder = None
     if out is not None:
         config = to_config(learner, env, key, sizes, cut)
@@ -275,6 +275,7 @@ def _mean_policy(rows: list[Row], seeds: int) -> Row:
     return {"policy_time_average": np.mean(chosen, axis=1).tolist()}
 
 
-def _typed(key: Key) -> Key:
+def typed(key: Key) -> Key:
+    """Return a random key as JAX has them now, also from the two numbers of an old one."""
     is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     return key if is_typed else jax.random.wrap_key_data(key)

@@ -1,8 +1,10 @@
 """How a run is cut into updates and blocks, and what a run is from which all of it follows."""
 
 import dataclasses
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ from jaxmarl_lite.core.env import Env, Key
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.environments import registry
-from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.learners.learner import Learner, Settings
 from jaxmarl_lite.learners.presets import make_learner, preset
 
 
@@ -96,7 +98,7 @@ def to_config(learner: Learner, env: Env, key: Key, plan: Plan, cut: Schedule) -
         "algo": learner.name,
         "learner": dataclasses.asdict(learner.settings),
         "env": name,
-        "env_settings": {setting: _plain(value) for setting, value in settings.items()},
+        "env_settings": plain(settings),
         "key": {"impl": str(jax.random.key_impl(key)), "data": jax.random.key_data(key).tolist()},
         "plan": dataclasses.asdict(plan),
         "schedule": dataclasses.asdict(cut),
@@ -110,9 +112,7 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
     the config is not one.
     """
     try:
-        name, settings = config["algo"], dict(config["learner"])
-        tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
-        learner = make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
+        learner = _learner_of(config)
         env = registry.make(config["env"], **config["env_settings"])
         key = jax.random.wrap_key_data(jnp.asarray(config["key"]["data"], jnp.uint32), impl=config["key"]["impl"])
         return learner, env, key, Plan(**config["plan"]), Schedule(**config["schedule"])
@@ -122,11 +122,40 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
         raise RunError(f"config.json is not that of a run ({type(error).__name__}: {error}).") from None
 
 
-def _plain(value: Any) -> Any:
+def read_settings(path: Path) -> tuple[str, Settings, str, dict[str, Any]]:
+    """Return (algorithm, its settings, environment, its settings) of a config: that of a run or a sweep's best.
+
+    Raises SettingError if the file is none.
+    """
+    try:
+        config = json.loads(path.read_text())
+        learner = _learner_of(config)
+        return learner.name, learner.settings, str(config["env"]), dict(config["env_settings"])
+    except SettingError:
+        raise
+    except OSError as error:
+        raise SettingError(f"config={str(path)!r} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise SettingError(
+            f"config={str(path)!r} is no config: it must have algo, learner, env and env_settings, as a run's "
+            "config.json or a sweep's best.json."
+        ) from None
+
+
+def _learner_of(config: dict[str, Any]) -> Learner:
+    name, settings = config["algo"], dict(config["learner"])
+    tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
+    return make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
+
+
+def plain(value: Any) -> Any:
+    """Return a setting as JSON values; raises SettingError if it is of no plain type."""
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return value.tolist()
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise SettingError(f"to be saved, a run's environment settings must be plain values, and {value!r} is not one.")

@@ -29,6 +29,7 @@ NAMES = {
     "register",
     "replicate",
     "resume",
+    "sweep",
     "train",
     "vectorize",
 }

@@ -10,6 +10,7 @@ import pytest
 from jaxmarl_lite.core.shard import WHOLE
 from jaxmarl_lite.data.places import Places
 from jaxmarl_lite.environments.registry import make
+from jaxmarl_lite.learners.hyper import hyper_leaves
 from jaxmarl_lite.learners.off_policy_nets import actor_networks, as_vectors, learns_apart
 from jaxmarl_lite.learners.off_policy_update import _draws, _gradient_step, _targets
 from jaxmarl_lite.learners.presets import make_learner
@@ -155,6 +156,6 @@ def test_actions_are_explored_within_their_bounds_and_components_that_are_not_th
         assert played.std() > 0.05
     responder = actor_networks(learner.settings, env.spec).responder
     outputs, legal = jnp.ones((2, 1, 1, 1)), jnp.zeros((1, 1, 1, 1), bool)
-    response = responder.respond(outputs, legal, jnp.ones((1, 1, 1, 1)))
+    response = responder.respond(outputs, legal, jnp.ones((1, 1, 1, 1)), hyper_leaves(learner.settings))
     assert not np.asarray(response.own).any()
     assert not np.asarray(response.entropy).any()

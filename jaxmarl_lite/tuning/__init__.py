@@ -1,0 +1,1 @@
+"""Searching for settings: many trials as one program."""
