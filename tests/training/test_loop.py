@@ -165,7 +165,9 @@ def test_learning_that_diverges_stops_with_a_sentence_and_keeps_what_was_saved(t
     with pytest.raises(RunError, match=r"loss of seed 0 is no longer finite in block 3.*up to block 2 is kept in"):
         train(noting(learner, diverge), env, KEY, out=out, seeds=2, **plan)
     seen = []
-    assert resume(out, callbacks=(seen.append,)).rows == trained.rows
+    # The learner that diverges is another program, which rounds otherwise; test_resume.py compares bits.
+    rows = resume(out, callbacks=(seen.append,)).rows
+    jax.tree.map(lambda got, want: np.testing.assert_allclose(got, want, rtol=1e-3), rows, trained.rows)
     assert [at.block for at in seen] == [3, 4]
 
 
