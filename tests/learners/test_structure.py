@@ -35,7 +35,7 @@ def sorts(text):
 
 def calls_out(text):
     """Every call of something that is not of the compiler, such as Python on the host; orders of memory are no calls."""
-    pattern = r"stablehlo\.custom_call @?(?!LayoutConstraint)\S+|custom_call_target=\S+|\b(?:infeed|outfeed|send|recv)\(.*"
+    pattern = r"stablehlo\.custom_call (?!@LayoutConstraint)\S+|custom_call_target=\S+|\b(?:infeed|outfeed|send|recv)\(.*"
     return re.findall(pattern, text)
 
 
