@@ -40,12 +40,13 @@ def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path
         axes.grid(color="0.9")
     _show_returns_of_trials(panels[0], scores)
     panels[0].set_ylabel("return, summed over agents")
-    panels[-1].legend(loc="lower right")
+    figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
     figure.suptitle(title)
     figure.savefig(path, dpi=120)
 
 
 def _show_returns_of_trials(axes: Any, scores: np.ndarray) -> None:
     # Intervals of two seeds can be so wide that the trials themselves would look alike.
-    room = 0.15 * max(float(np.ptp(scores)), 1e-3)
+    room = 0.15 * max(float(np.ptp(scores)), 0.01 * float(np.abs(scores).max()), 1e-3)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylim(scores.min() - 2 * room, scores.max() + room)
