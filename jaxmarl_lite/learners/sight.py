@@ -60,7 +60,8 @@ def see(settings: Sees, sight: Sight | None, ts: TimeStep, restart: Array) -> Se
         obs.transpose(features_before_time),
         jnp.moveaxis(state, 0, -1) if settings.sees_state else None,
         ts.legal.transpose(features_before_time),
-        *(jnp.swapaxes(x, 0, 1) for x in (ts.active, ~ts.terminated)),
+        jnp.swapaxes(ts.active, 0, 1),
+        jnp.swapaxes(~ts.terminated, 0, 1),
         restart.T,
     )
 
