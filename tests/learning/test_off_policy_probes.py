@@ -67,8 +67,8 @@ def test_values_go_on_while_an_agent_waits_for_its_turn(learn, name, discrete):
     np.testing.assert_allclose(values, 1.0 + GAMMA + GAMMA**2, rtol=0.05)
 
 
-def test_a_speaker_learns_from_what_is_paid_while_it_waits():
-    *_, returned = learn("maddpg", make("comm/signalling"))
+def test_a_speaker_learns_from_what_is_paid_while_it_waits(learn):
+    returned = learn(tiny("maddpg"), make("comm/signalling"), UPDATES)
     assert returned.min() > 0.7  # chance is 1/4; some starts settle where two meanings share a word, at 3/4
 
 
