@@ -34,7 +34,7 @@ def sorts(text):
 
 
 def calls_out(text):
-    """Every call of something that is not of the compiler, such as Python on the host. An order of memory is no call."""
+    """Every call of what is not of the compiler, such as Python on the host; an order of memory is no call."""
     custom = r"stablehlo\.custom_call (?!@LayoutConstraint)\S+|custom_call_target=\S+"
     pattern = custom + r"|\b(?:infeed|outfeed|send|recv)\(.*"
     return re.findall(pattern, text)
