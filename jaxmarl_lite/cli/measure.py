@@ -122,10 +122,9 @@ def _learners(given: Any, sizes: list[int]) -> tuple[list[Any], dict[int, str]]:
 def _check_picture(out: Path | None) -> None:
     # Before anything is measured: a sweep takes minutes.
     if out is not None:
-        from jaxmarl_lite.view.canvas import check_out, new_figure
+        from jaxmarl_lite.view.canvas import check_picture
 
-        check_out(out)
-        new_figure(1.0, 1.0)
+        check_picture(out)
 
 
 def _show_points(title: str, about: dict[str, Any], points: list[dict[str, Any]], chosen: Any) -> None:

@@ -97,15 +97,14 @@ def plot(args: list[str]) -> None:
     given = parse(Plot, args, "jaxmarl-lite plot")
     bounds = dict(map(_bounds, given.bounds))
 
-    from jaxmarl_lite.view.canvas import check_out, new_figure
+    from jaxmarl_lite.view.canvas import check_picture
     from jaxmarl_lite.view.games import draw_games
     from jaxmarl_lite.view.learning import draw_curves
     from jaxmarl_lite.view.runs import curves_of, read_runs
     from jaxmarl_lite.view.scores import draw_scores
     from jaxmarl_lite.view.table import table_path
 
-    check_out(given.out)
-    new_figure(1.0, 1.0)
+    check_picture(given.out)
     curves = curves_of(read_runs(given.runs), given.metric)
     if given.what == "curves":
         draw_curves(curves, given.out, metric=given.metric)

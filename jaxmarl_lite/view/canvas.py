@@ -32,6 +32,12 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     return figure, figure.subplots(rows, columns, squeeze=rows == columns == 1)
 
 
+def check_picture(path: Path) -> None:
+    """Raise what writing a figure to `path` would raise for its name or for want of matplotlib, before work is done."""
+    check_out(path)
+    new_figure(1.0, 1.0)
+
+
 def count_steps(axes: Any) -> None:
     """Let the horizontal axis of a plot begin at 0 and count in thousands, millions and billions."""
     axes.set_xlim(0)

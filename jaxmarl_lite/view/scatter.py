@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmarl_lite.view.canvas import new_figure
+from jaxmarl_lite.view.canvas import new_figure, save_figure
 
 
 def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path: Path, title: str) -> None:
@@ -15,11 +15,13 @@ def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path
     `log` says of every setting whether its axis is logarithmic. Trials that diverged are crosses on the lower edge, the
     best is a star, and those that were dropped early are pale.
 
-    Raises RunError if matplotlib is not installed.
+    Raises RunError if matplotlib is not installed or the file cannot be written.
     """
-    figure, first = new_figure(1.0 + 3.4 * len(log), 3.8)
-    first.remove()
-    panels = figure.subplots(1, len(log), sharey=True, squeeze=False)[0]
+    figure, panels = new_figure(1.0 + 3.4 * len(log), 3.8, 1, len(log))
+    panels = np.ravel(panels)
+    for axes in panels[1:]:
+        axes.sharey(panels[0])
+        axes.tick_params(labelleft=False)
     sound = [row for row in rows if row["return_sum"] is not None]
     scores = np.array([row["return_sum"] for row in sound])
     longest = max(row["rung"] for row in rows)
@@ -42,7 +44,7 @@ def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path
     panels[0].set_ylabel("return, summed over agents")
     figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
     figure.suptitle(title)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def _show_returns_of_trials(axes: Any, scores: np.ndarray) -> None:
