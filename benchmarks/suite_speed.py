@@ -6,10 +6,13 @@ level-based foraging and warehouse; the same work, in turns, in one run.
 
 All actions are random, observations, rewards and ends are read, and every episode begins anew at its end. This library
 is started as a user would start it; each peer gets one XLA thread and all of them, and its better figure counts.
-Sizes, agents and horizons are the same. Of what worlds do, this differs:
+Observations are read in the order that the networks of each library have them: columns here, rows there. Sizes, agents
+and horizons are the same. Of what worlds do, this differs:
 
 - mpe/predator_prey: prey in JaxMARL choose among 100 random points where to flee, here they flee straight away.
 - rware/warehouse: in Jumanji an episode ends when robots collide, here as in the package rware they stand still.
+- lbf/foraging: of cooperative foraging under random play hardly an episode ends before its limit, so all instances
+  begin anew together, which is cheap here; without cooperation they do not.
 - JaxMARL's episodes take 26 steps and not 25. Peers begin an episode anew on every step and select, so that repeats
   shorter than an episode of theirs are as good as longer ones; repeats here are of whole episodes.
 

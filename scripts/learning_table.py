@@ -184,10 +184,11 @@ HEADER = """\
 # What the learners reach
 
 Made by `python scripts/learning_table.py --out benchmarks/learning.md` on {device}, {cores} cores, jax {jax}.
-Shipped defaults. `return_sum` is the undiscounted return of an episode summed over agents, its mean over the greedy
-episodes of the last evaluation; the interval is Student's t over seeds, 95 %; "every episode" is the least and the
-greatest return of any. Time is training alone; steps/s are of all seeds together, and no benchmark: runs shared the
-cores with other work, and some were halted for minutes. Each ran on one device (`--devices 1`).
+Shipped defaults but for what a command names. `return_sum` is the undiscounted return of an episode summed over agents,
+its mean over the episodes of the last evaluation, greedy unless the command has --sample-eval; the interval is
+Student's t over seeds, 95 %; "every episode" is the least and the greatest return of any. Time is training alone;
+steps/s are of all seeds together, and no benchmark: runs shared the cores with other work, and some were halted for
+minutes. Each ran on one device (`--devices 1`).
 
 | command | asked | return_sum | interval | per seed | every episode | per agent | steps/s | time |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
