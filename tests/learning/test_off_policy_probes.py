@@ -84,8 +84,7 @@ def test_unlike_agents_learn_with_parameters_of_their_own(learn, name, sharing):
     np.testing.assert_allclose(returned, 1.0, atol=0.02)
 
 
-# One of each kind of critic; isac is masac but for the critic's view.
-@pytest.mark.parametrize("name", ["facmac", "maac", "masac"])
+@pytest.mark.parametrize("name", ["facmac", "isac", "maac", "masac"])
 def test_continuous_actions_are_learnt(learn, name):
     returned = learn(tiny(name, hidden=(32, 32)), make("probe/chosen_reward", continuous=True), UPDATES)
     assert returned > 0.95  # a random action gets 0.375

@@ -1,8 +1,4 @@
-"""Every preset in worlds whose values and best actions are known: what fails says what is wrong.
-
-A preset is a point in the family, so each is tried where its own parts can fail, and not where another with the same
-part was: the critic's view, the estimator, the objective, the order in which agents learn. The lists below say who.
-"""
+"""Every preset in worlds whose values and best actions are known: what fails says what is wrong."""
 
 import jax
 import jax.numpy as jnp
@@ -46,18 +42,14 @@ VALUES = {
     "truncated": ({"limited": True}, lambda obs: np.full((32, 1), ENDLESS)),
     "terminated": ({"limited": False}, lambda obs: np.full((32, 1), (1.0 - GAMMA**4) * ENDLESS)),
 }
-# The simpler worlds fail only where these do; each way to estimate is tried in all three of them.
+# What every critic must get right; the simpler ones fail only where these do.
 HARD_VALUES = ("probe/observed_reward", "truncated", "terminated")
-JUDGED = [
-    *(("ippo", world) for world in VALUES),  # returns of all lengths, by a critic of what the agent sees
-    *((name, world) for name in ("ia2c", "impala", "coma") for world in HARD_VALUES),  # n steps, V-trace, all actions
-    ("mappo", "truncated"),  # by a critic of the global state
-    ("trpo", "truncated"),  # by a critic that learns beside a trust region
-    ("happo", "terminated"),  # by a critic of each agent, in its turn
-]
 
 
-@pytest.mark.parametrize(("name", "world"), JUDGED)
+@pytest.mark.parametrize(
+    ("name", "world"),
+    [(name, world) for name in ON_POLICY for world in (VALUES if name == "ippo" else HARD_VALUES)],
+)
 def test_values_are_those_that_are_known(learn, name, world):
     settings, expected = VALUES[world]
     env = make(world if "/" in world else "probe/time_limit", **settings)
@@ -71,19 +63,19 @@ BEST = {
     "probe/unlike_agents": [1.0, 1.0],
     "probe/dying_agent": [2.0, 1.0],
 }
-FOUND = [
-    *((name, "probe/dying_agent", {}) for name in ON_POLICY),  # two steps, two agents, of which one goes
-    ("ippo", "probe/chosen_reward", {}),  # the simplest, which says that it is not the others' doing
-    *((name, "probe/credit", {}) for name in ("ippo", "mappo", "coma", "hatrpo")),  # views, baselines, turns
-    *((name, "probe/unlike_agents", {}) for name in ("ippo", "coma")),
-    *((name, "probe/unlike_agents", {"sharing": "group"}) for name in ("mappo", "matrpo")),
-    *((name, "probe/unlike_agents", {"sharing": "independent"}) for name in ("maa2c", "coma", "matrpo")),
-]
 
 
-@pytest.mark.parametrize(("name", "world", "settings"), FOUND)
-def test_the_best_actions_are_found(learn, name, world, settings):
-    np.testing.assert_allclose(learn(tiny(name, **settings), make(world), UPDATES), BEST[world], atol=0.02)
+@pytest.mark.parametrize("world", BEST)
+@pytest.mark.parametrize("name", ON_POLICY)
+def test_the_best_actions_are_found(learn, name, world):
+    np.testing.assert_allclose(learn(tiny(name), make(world), UPDATES), BEST[world], atol=0.02)
+
+
+@pytest.mark.parametrize("sharing", ["group", "independent"])
+@pytest.mark.parametrize("name", ["mappo", "maa2c", "coma", "matrpo"])
+def test_unlike_agents_learn_with_parameters_of_their_own(learn, name, sharing):
+    returned = learn(tiny(name, sharing=sharing), make("probe/unlike_agents"), UPDATES)
+    np.testing.assert_allclose(returned, 1.0, atol=0.02)
 
 
 @pytest.mark.parametrize(("name", "settings"), [("ippo", {"lam": 0.0}), ("happo", {})])
@@ -93,14 +85,8 @@ def test_values_go_on_while_an_agent_waits_for_its_turn(learn, name, settings):
     np.testing.assert_allclose(returned, 3.0, atol=0.02)
 
 
-# Both bounds under each kind of objective, and for a critic that compares actions.
-CONTINUOUS = [
-    *((name, "cut") for name in ("ippo", "ia2c", "impala", "coma", "trpo", "happo")),
-    *((name, "tanh") for name in ("mappo", "maa2c", "coma", "matrpo", "hatrpo")),
-]
-
-
-@pytest.mark.parametrize(("name", "bounds"), CONTINUOUS)
+@pytest.mark.parametrize("bounds", ["cut", "tanh"])
+@pytest.mark.parametrize("name", ON_POLICY)
 def test_continuous_actions_are_learnt(learn, name, bounds):
     env = make("probe/chosen_reward", continuous=True)
     assert learn(tiny(name, bounds=bounds, lr=5e-3), env, UPDATES) > 0.9  # a random action gets 0.375
@@ -120,17 +106,21 @@ def test_every_option_learns(learn, settings):
     np.testing.assert_allclose(returned, [2.0, 1.0], atol=0.02)
 
 
-# Updates that are enough for each: many of a single gradient step, few of a trust region's. maa2c and matrpo are ia2c
-# and trpo with mappo's critic.
-TO_REMEMBER = {"ia2c": 1000, "coma": 600, "impala": 400, "trpo": 100, "hatrpo": 100}
+# Updates that are enough for each: many of a single gradient step, few of a trust region's. Of mappo some one start in
+# ten still takes one cue for another after 300 or 400.
+TO_REMEMBER = {"ia2c": 1500, "maa2c": 1500, "coma": 1000, "mappo": 500, "impala": 600}
+TO_REMEMBER |= {"trpo": 100, "matrpo": 100, "hatrpo": 100}
 
 
-@pytest.mark.parametrize("name", ["ippo", "mappo", "happo", *TO_REMEMBER])
+@pytest.mark.parametrize("name", ON_POLICY)
 def test_a_cue_is_remembered_by_recurrent_networks_alone(learn, name):
-    env = make("memory/cue", num_cues=2, delay=2)
+    # A trust region's steps are dear, each of some ten gradients, and so are passes: a shorter way to remember will do.
+    is_dear = PRESETS[name].objective == "trust_region" or PRESETS[name].passes > 1
+    env = make("memory/cue", num_cues=2, delay=2) if is_dear else make("memory/cue", num_cues=3, delay=3)
     # Single gradient steps at so high a rate settle on one cue too few in one start of four with less than they ship.
     entropy = PRESETS[name].entropy if PRESETS[name].objective == "gradient" else 0.01
-    settings = {"num_envs": 64, "rollout_length": 6, "gamma": 0.95, "entropy": entropy}
-    assert learn(tiny(name, memory=16, **settings), env, TO_REMEMBER.get(name, 200)).min() > 0.9
+    settings = {"num_envs": 64, "rollout_length": 6 if is_dear else 12, "gamma": 0.95, "entropy": entropy}
+    updates = TO_REMEMBER.get(name, 300)
+    assert learn(tiny(name, memory=16, **settings), env, updates).min() > 0.9
     if name == "ippo":
-        assert learn(tiny(name, **settings), env, 200).max() < 0.7  # chance is 1/2
+        assert learn(tiny(name, **settings), env, updates).max() < 0.6  # chance is 1/3
