@@ -173,15 +173,15 @@ def _entries(part: str, told: Table) -> dict[str, Table]:
         )
     folders: dict[str, str] = {}
     for name, entry in entries.items():
-        with _at(f"[{part}.{name!r}]"):
+        with _at(f"[{part}.{name}]"):
             if not isinstance(entry, dict):
                 raise SettingError(f"{entry!r} is not allowed: it must be a table.")
             _require_keys(part, entry)
-            other = folders.setdefault(_file_name(name).lower(), name)
-            if other != name or not _file_name(name):
-                raise SettingError(
-                    f"the name is not allowed: it must have letters or digits, unlike those of {other!r}."
-                )
+            folder = _file_name(name).lower()
+            other = folders.setdefault(folder, name)
+            if not folder or other != name:
+                unlike = "" if other == name else f", and differ from {other!r} in them"
+                raise SettingError(f"the name is not allowed: it must have letters or digits{unlike}.")
     return entries
 
 
@@ -200,14 +200,14 @@ def _matching(tuned: list[Table], algo: str, task: str) -> list[Table]:
 
 
 def _env(name: str, task: Table) -> Env:
-    with _at(f"[tasks.{name!r}]"):
+    with _at(f"[tasks.{name}]"):
         if "env" not in task:
             raise SettingError("env is missing: name the environment.")
         return registry.make(task["env"], **_table("settings", task))
 
 
 def _bounds(name: str, task: Table) -> tuple[float, float]:
-    with _at(f"[tasks.{name!r}]"):
+    with _at(f"[tasks.{name}]"):
         ends = task["bounds"]
         if not (isinstance(ends, list) and len(ends) == 2):
             raise SettingError(f"bounds={ends!r} is not allowed: it must be two numbers, [low, high].")
