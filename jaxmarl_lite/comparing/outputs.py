@@ -90,7 +90,7 @@ def _facts(suite: Suite, finished: Sequence[Finished]) -> dict[str, str]:
         "runs": f"{len(finished)} of {len(suite.cells)}",
         "environment steps": f"{steps:,}",
         "time": _duration(math.fsum(map(_seconds, cells))),
-        "programs": f"{len(programs)} unlike ones for {len(cells)} runs",
+        "compiled programs": f"{len(programs)}",
         "device": ", ".join(dict.fromkeys(summary["device"] for summary in cells)),
     }
 

@@ -20,7 +20,7 @@ def to_marl_eval(curves: Sequence[Curve]) -> dict[str, Any]:
 
     marl-eval wants every algorithm in every task of an environment, with as many runs and steps: others are left out,
     and of more seeds or evaluations than the fewest, the first seeds and evenly spaced evaluations are kept. It looks
-    environments and tasks up in lower case.
+    environments and tasks up in lower case, and allows no comma in an algorithm's name.
     """
     families: dict[str, list[Curve]] = {}
     for curve in curves:
@@ -38,7 +38,9 @@ def _tasks(curves: Sequence[Curve]) -> dict[str, Any]:
     if not told:
         return {}
     steps, seeds = (min(curve.values.shape[axis] for curve in told) for axis in (0, 1))
-    return {task.lower(): {algo: _runs(of[algo, task], steps, seeds) for algo in whole} for task in tasks}
+    return {
+        task.lower(): {algo.replace(",", ";"): _runs(of[algo, task], steps, seeds) for algo in whole} for task in tasks
+    }
 
 
 def _runs(curve: Curve, steps: int, seeds: int) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def _runs(curve: Curve, steps: int, seeds: int) -> dict[str, Any]:
                 }
                 for number, at in enumerate(chosen, start=1)
             },
-            "absolute_metrics": {METRIC: [float(curve.values[-1, seed])]},
+            "absolute_metrics": {"elapsed_time": elapsed[-1], METRIC: [float(curve.values[-1, seed])]},
         }
         for seed in range(seeds)
     }

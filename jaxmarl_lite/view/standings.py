@@ -86,7 +86,7 @@ def markdown(title: str, curves: Sequence[Curve], compared: Compared | None) -> 
     lines += ["", NOTE]
     if compared is not None:
         known = list(compared.scores)
-        lines += ["", *_row([f"scores over {len(compared.bounds)} tasks", *known]), *_row(["---"] * (len(known) + 1))]
+        lines += ["", *_row([f"score over {len(compared.bounds)} task(s)", *known]), *_row(["---"] * (len(known) + 1))]
         for name, of in aggregates_of(compared).items():
             lines += _row([name, *(f"{of[algo].value:.3f}{between(of[algo].interval, 3)}" for algo in known)])
     return "\n".join(lines) + "\n"
