@@ -83,7 +83,7 @@ def _compared(curves: Sequence[Curve], bounds: Mapping[str, tuple[float, float]]
 
 def _facts(suite: Suite, finished: Sequence[Finished]) -> dict[str, str]:
     cells = [one.summary for one in finished]
-    programs = {program for summary in cells for program in summary["programs"]}
+    programs = {program for summary in cells for program in summary.get("programs", ())}
     steps = sum(summary["env_steps"] * summary["seeds"] for summary in cells)
     return {
         "runs": f"{len(finished)} of {len(suite.cells)}",
