@@ -85,10 +85,11 @@ def _summary(report: Report, styles: Mapping[str, Any]) -> str:
     draw_profiles(axes, compared.scores, styles)
     axes.set_title("")
     profile = f"<figure><h3>Performance profile</h3>{_image(figure, 'performance profiles')}</figure>"
+    layout = "two" if len(compared.scores) <= _BESIDE else "one"
     left = " Left out, for want of a run or because all evaluations were equal: " + ", ".join(compared.left_out) + "."
     return (
         f"{lost}{_aggregates(aggregates_of(compared), list(compared.scores))}"
-        f'<div class="{"two" if len(compared.scores) <= _BESIDE else "one"}"><div>{_legend(report.curves, styles)}{profile}</div>{_chances(compared)}</div>'
+        f'<div class="{layout}"><div>{_legend(report.curves, styles)}{profile}</div>{_chances(compared)}</div>'
         f'<p class="note">{_safe(scores_note(compared) + left * bool(compared.left_out))}</p>'
     )
 
