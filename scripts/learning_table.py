@@ -51,7 +51,7 @@ SUITE = {
         "22.6 (2 x 11.30)",
     ),
     "speaker_listener": (
-        "mpe/simple_speaker_listener --env.dynamics openai --steps 6e6 --eval-episodes 512",
+        "mpe/simple_speaker_listener --env.dynamics openai --steps 2e7 --eval-episodes 512",
         "-13.10",
         "-10.68",
     ),
@@ -67,11 +67,11 @@ SUITE = {
         "0.75; theirs 0.77",
     ),
     "pistonball": (
-        "butterfly/pistonball --steps 5e5 --gamma 0.99",
+        "butterfly/pistonball --steps 2e6 --gamma 0.99",
         "solved in most episodes",
         "solved in most episodes",
     ),
-    "lbf_8x8_2p_2f_coop": ("lbf/foraging --env.cooperative --steps 4e6 --eval-episodes 512", "1.00", "1.00"),
+    "lbf_8x8_2p_2f_coop": ("lbf/foraging --env.cooperative --steps 8e6 --eval-episodes 512", "1.00", "1.00"),
 }
 
 SLOW = ("lbf_15x15_3p_5f", "rware")
@@ -168,7 +168,7 @@ ROWS = {
             f"--eval-episodes 512 --seeds {seeds}",
             "-12 (HARL's MAPPO)",
         )
-        for algo, steps, seeds in (("ippo", "1e7", 3), ("mappo", "1e7", 4))
+        for algo, steps, seeds in (("ippo", "1e7", 3), ("mappo", "2e7", 4))
     },
 }
 
