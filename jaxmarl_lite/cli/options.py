@@ -275,13 +275,11 @@ def attribute_docs(constructor: Any) -> dict[str, str]:
     made = constructor if is_class else inspect.signature(constructor).return_annotation
     if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
         return {}
-    docs = {}
-    for base in filter(dataclasses.is_dataclass, reversed(made.__mro__)):
-        docs |= _own_docs(base)
-    return docs
+    bases = (base for base in reversed(made.__mro__) if dataclasses.is_dataclass(base))
+    return {name: text for base in bases for name, text in _own_docs(base).items()}
 
 
-def _own_docs(base: type) -> dict[str, str]:
+def _own_docs(base: Any) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
     return {
         field.target.id: " ".join(str(text.value.value).split())

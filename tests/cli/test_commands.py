@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import re
+from typing import get_args
 
 import jax
 import pytest
@@ -203,3 +204,19 @@ def test_an_environments_settings_are_described(cli):
     assert len(fields) == 9
     assert "cells along each side" in text
     assert "steps after which an episode is truncated" in text
+
+
+def test_every_setting_of_every_environment_is_described():
+    settings = {(name, field.name): field.type for name in SHIPPED for field in dataclasses.fields(env_command(name))}
+    described = {at for at, kind in settings.items() if any(getattr(note, "help", "") for note in get_args(kind))}
+    assert set(settings) - described == set()
+
+
+def test_every_number_of_an_environment_may_be_a_range():
+    class Ranged:
+        pass
+
+    for name in SHIPPED:
+        fields = dataclasses.fields(env_command(name, lambda setting: Ranged))
+        ranged = {field.name for field in fields if get_args(field.type)[0] is Ranged}
+        assert ranged == {field.name for field in fields if isinstance(field.default, float)}, name
