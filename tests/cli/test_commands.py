@@ -10,7 +10,15 @@ import jax
 import pytest
 from PIL import Image
 
-from jaxmarl_lite.cli.options import chosen_settings, env_command, parse, train_command
+from jaxmarl_lite.cli.options import (
+    bench_train_command,
+    chosen_settings,
+    env_command,
+    parse,
+    profile_command,
+    train_command,
+)
+from jaxmarl_lite.cli.sweep import sweep_command
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.presets import PRESETS, algos, make_learner
 from jaxmarl_lite.learners.replicate import replicate
@@ -220,3 +228,10 @@ def test_every_number_of_an_environment_may_be_a_range():
         fields = dataclasses.fields(env_command(name, lambda setting: Ranged))
         ranged = {field.name for field in fields if get_args(field.type)[0] is Ranged}
         assert ranged == {field.name for field in fields if isinstance(field.default, float)}, name
+
+
+@pytest.mark.parametrize("command", [train_command, bench_train_command, profile_command, sweep_command])
+@pytest.mark.parametrize("algo", ["mappo", "qmix", "maddpg"])
+def test_no_two_options_of_a_command_have_one_name(command, algo):
+    given = parse(command(algo, "matrix/penalty"), [algo, "matrix/penalty", "--num-envs", "64"], "test")
+    assert given.learner.num_envs == 64

@@ -10,7 +10,7 @@ from jaxmarl_lite.tuning.space import space_of
 pytest.importorskip("optuna", reason="Optuna is not installed: pip install 'jaxmarl-lite[optuna]'")
 
 SPACE = space_of({"lr": "log:1e-4:1e-2", "env.k": "-90:0", "clip": "0.1,0.2,0.4"})
-PLAN = SweepPlan(steps=40, sampler="optuna", trials=28, batch=8)
+PLAN = SweepPlan(steps=40, sampler="optuna", trials=28, optuna_batch=8)
 
 
 def named(score, seed=(0, 3)):

@@ -108,7 +108,7 @@ def test_a_killed_sweep_goes_on_to_the_same_trials(swept, tmp_path, kept):
 
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="Optuna is not installed")
 def test_a_killed_sweep_of_optuna_hears_of_the_same_returns_again(learner, tmp_path):
-    plan = {"steps": 40, "trials": 16, "batch": 6, "sampler": "optuna", "eval_episodes": 4, "devices": 1}
+    plan = {"steps": 40, "trials": 16, "optuna_batch": 6, "sampler": "optuna", "eval_episodes": 4, "devices": 1}
     sweep(learner, make("matrix/penalty", horizon=5), KEY, space=SPACE, out=tmp_path, **plan)
     whole = (tmp_path / "trials.jsonl").read_text()
     assert whole.count("\n") == 16

@@ -27,7 +27,7 @@ NOT_PLANNED = [
     (["--trials", "0"], "trials=0 is not allowed: it must be an integer of at least 1."),
     (["--trials", "many"], "'many'"),
     (["--seeds", "0"], "seeds=0 is not allowed"),
-    (["--batch", "0"], "batch=0 is not allowed"),
+    (["--optuna-batch", "0"], "optuna_batch=0 is not allowed"),
     (["--together", "0"], "together=0 is not allowed"),
     (["--devices", "99"], "devices=99 is not allowed"),
     (["--eval-episodes", "0"], "eval_episodes=0 is not allowed"),
