@@ -9,7 +9,7 @@ from jaxmarl_lite.core.env import Array, Env, Key, TimeStep, Tree
 from jaxmarl_lite.core.shard import Shard
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import when_any
-from jaxmarl_lite.data.rollout import Actors, EpisodeTotals, rollout
+from jaxmarl_lite.data.rollout import Actors, EpisodeTotals, Transition, rollout
 from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.actor_critic import (
     ActorCritic,
@@ -24,6 +24,7 @@ from jaxmarl_lite.learners.on_policy_settings import OnPolicySettings
 from jaxmarl_lite.learners.sight import Seen, Sight, see, see_step
 from jaxmarl_lite.nn.net import owners
 from jaxmarl_lite.ops.policy import in_basis
+from jaxmarl_lite.ops.returns import team_mean
 from jaxmarl_lite.ops.statistics import Moments, Sums
 
 SIGHT_DECAY = 0.99  # of the statistics of observations, per update
@@ -118,11 +119,19 @@ def collect(settings: OnPolicySettings, state: OnPolicyState, env: Env, progress
         _basis_there(nets, params, actors.carry, after, noise_after),
         jnp.moveaxis(choice, (0, -2), (-2, 0)),
         log_prob,
-        steps.successor.reward,
+        _paid(settings, steps),
         steps.successor.terminated,
         steps.successor.done,
         state.returns.restore(steps.outlook),
     )
+
+
+def _paid(settings: OnPolicySettings, steps: Transition) -> Array:
+    """Return the rewards [T, E, A] that agents learn from."""
+    reward = steps.successor.reward
+    if not settings.share_rewards:
+        return reward
+    return jnp.broadcast_to(team_mean(reward, steps.ts.terminated), reward.shape)
 
 
 def value_of(nets: Nets, params: ActorCritic, memory: ActorCritic, seen: Seen, basis: Array | None = None) -> Array:

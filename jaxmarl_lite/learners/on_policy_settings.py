@@ -70,6 +70,9 @@ class OnPolicySettings:
     normalise_obs: bool = False
     """bring what networks see to mean 0 and deviation 1, by running statistics (Andrychowicz et al. 2021,
     arXiv:2006.05990)"""
+    share_rewards: bool = False
+    """let each agent learn from the mean of all agents' rewards instead of its own (in Papoudakis et al. 2021,
+    arXiv:2006.07869, all tasks are such)"""
     scale_rewards: bool = False
     """divide rewards by their running deviation (Papoudakis et al. 2021, arXiv:2006.07869)"""
     critic: View = "local"

@@ -80,6 +80,8 @@ class ReplaySettings:
     """norm to which gradients are cut: of the whole team, or of each that learns apart"""
     normalise_values: bool = True
     """let networks work in units that follow from the running mean and deviation of rewards, and how often it ends"""
+    share_rewards: bool = False
+    """let each agent learn from the mean of all agents' rewards instead of its own, as with a mixer it does anyway"""
     rewards: Literal["plain", "scaled", "standardised"] = "plain"
     """learn from rewards as they are, divided by their running deviation, or less their running mean too, which makes
     it better to live or to die in worlds that terminate (Papoudakis et al. 2021, arXiv:2006.07869)"""

@@ -17,6 +17,7 @@ from jaxmarl_lite.learners.replay_settings import ReplaySettings
 from jaxmarl_lite.learners.units import Told
 from jaxmarl_lite.nn.mixers import counted
 from jaxmarl_lite.ops.q_learning import decayed, epsilon_of_each
+from jaxmarl_lite.ops.returns import team_mean
 from jaxmarl_lite.ops.statistics import Moments, Sums
 
 TOLD_DECAY = 0.99  # of running statistics, per update
@@ -173,8 +174,9 @@ def _stored(settings: ReplaySettings, transitions: Transition) -> Step:
     ts, successor = transitions.ts, transitions.successor
     reward, terminated = successor.reward, successor.terminated
     if settings.is_joint:
-        reward = jnp.where(ts.terminated, 0.0, reward).mean(-1, keepdims=True)
-        terminated = terminated.all(-1, keepdims=True)
+        reward, terminated = team_mean(reward, ts.terminated), terminated.all(-1, keepdims=True)
+    elif settings.share_rewards:
+        reward = jnp.broadcast_to(team_mean(reward, ts.terminated), reward.shape)
     return Step(
         _view(settings, ts),
         transitions.restart,

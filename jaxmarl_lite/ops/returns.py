@@ -7,6 +7,11 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
+def team_mean(reward: Array, gone: Array) -> Array:
+    """Return the mean of rewards [..., A] over agents, [..., 1]; one that was `gone` before the step adds nothing."""
+    return jnp.where(gone, 0.0, reward).mean(-1, keepdims=True)
+
+
 def backward(x: Array, decay: Array) -> Array:
     """Return y with y_t = x_t + decay_t * y_{t+1} and y_T = 0, along axis 0; shapes [T, ...] -> [T, ...]."""
     chex.assert_equal_shape([x, decay])

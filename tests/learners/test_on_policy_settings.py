@@ -18,6 +18,7 @@ FLAGS = [
     "standardise_advantages",
     "normalise_obs",
     "scale_rewards",
+    "share_rewards",
     "layer_norm",
 ]
 

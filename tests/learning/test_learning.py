@@ -12,8 +12,8 @@ from jaxmarl_lite.training.load import load_run
 from jaxmarl_lite.training.loop import train
 
 
-def summary_of(name, **settings):
-    learner = make_learner("ippo", num_envs=32)
+def summary_of(name, share_rewards=False, **settings):
+    learner = make_learner("ippo", num_envs=32, share_rewards=share_rewards)
     env = make(name, **settings)
     return train(learner, env, jax.random.key(1), steps=6e4, seeds=2, blocks=2, eval_episodes=16).summary
 
@@ -22,6 +22,7 @@ def summary_of(name, **settings):
     ("name", "settings", "best"),
     [
         ("matrix/prisoners_dilemma", {}, 25.0),  # both defect, the only equilibrium: 1 in each of 25 rounds
+        ("matrix/prisoners_dilemma", {"share_rewards": True}, 75.0),  # both cooperate: 3 in each
         ("matrix/penalty", {"k": 0.0}, 250.0),  # both find one of the two best cells: 10 in each of 25 rounds
     ],
 )

@@ -104,3 +104,8 @@ def test_a_table_finds_the_way_and_both_defect(learn):
     np.testing.assert_allclose(learn(learner, make("grid/navigation"), 400), 8.65, atol=1e-4)
     learner = tiny("iql_tabular", lr=0.2)
     np.testing.assert_allclose(learn(learner, make("matrix/prisoners_dilemma", horizon=5), 200), 5.0)
+
+
+def test_those_that_learn_by_the_mean_of_all_rewards_cooperate(learn):
+    learner = tiny("iql_tabular", lr=0.2, share_rewards=True)
+    np.testing.assert_allclose(learn(learner, make("matrix/prisoners_dilemma", horizon=5), 200), 15.0)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmarl_lite.ops.returns import backward, gae, lambda_returns, n_step, n_step_returns, vtrace
+from jaxmarl_lite.ops.returns import backward, gae, lambda_returns, n_step, n_step_returns, team_mean, vtrace
 
 SHAPES = [(1,), (7,), (6, 3), (5, 2, 3)]
 
@@ -65,6 +65,12 @@ def test_gae_bootstraps_through_truncation_and_not_through_termination():
     np.testing.assert_allclose(truncated, [-6.0, -4.0, -4.0])
     terminated = one_episode(terminated=True, truncated=False)  # -4 + 0.5 * -9
     np.testing.assert_allclose(terminated, [-8.5, -9.0, -4.0])
+
+
+def test_who_is_gone_adds_nothing_to_the_mean_of_the_team():
+    reward = jnp.array([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
+    gone = jnp.array([[False, False, False], [True, False, False]])
+    np.testing.assert_allclose(team_mean(reward, gone), [[2.0], [1.0]])
 
 
 # The vectors of rlax's own tests.
