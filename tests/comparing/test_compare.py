@@ -9,10 +9,11 @@ from html.parser import HTMLParser
 import pytest
 
 from jaxmarl_lite.comparing import compare as comparing
+from jaxmarl_lite.comparing import outputs
 from jaxmarl_lite.comparing.claims import claim
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import read_suite
-from jaxmarl_lite.core.errors import SettingError
+from jaxmarl_lite.core.errors import RunError, SettingError
 
 ODD = "fast <b>&|"  # a name that would spoil a page and a table
 SUITE = f"""
@@ -144,6 +145,22 @@ def test_the_report_is_one_file_in_which_names_are_only_names(compared):
         assert "script" in Page(replay).tags
     for name in ("curves.png", "scores.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_pictures_there_are_still_tables(compared, tmp_path, monkeypatch):
+    out = shutil.copytree(compared[0], tmp_path / "out")
+    for name in ("table.md", "results.csv", "marl_eval.json", "report.html"):
+        (out / name).unlink()
+
+    def refuse(*_, **__):
+        raise RunError("pictures need matplotlib")
+
+    monkeypatch.setattr(outputs, "draw_curves", refuse)
+    with pytest.warns(UserWarning, match="the report is not complete: pictures need matplotlib"):
+        comparing.compare(read(tmp_path), out=out)
+    for name in ("table.md", "results.csv", "marl_eval.json"):
+        assert (out / name).read_bytes() == (compared[0] / name).read_bytes()
+    assert not (out / "report.html").exists()
 
 
 def test_what_was_stopped_goes_on_to_the_same_numbers(compared, tmp_path, no_report):
