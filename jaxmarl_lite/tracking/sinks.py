@@ -99,17 +99,21 @@ class Wandb:
         self.id: str | None = opening.bookmark.id or uuid.uuid4().hex[:8]
         self.project: str | None = opening.project or os.environ.get("WANDB_PROJECT", PROJECT)
         beside = {} if opening.folder is None or "WANDB_DIR" in os.environ else {"dir": str(opening.folder / TRACKERS)}
+        # It would ask for a key on a terminal, where nobody may be, and write over our line.
+        settings = self._library.Settings(silent=True, console="off")
+        self._library.setup(settings=settings)
         self._run = self._library.init(
             id=self.id,
             project=self.project,
             name=os.environ.get("WANDB_NAME", opening.title),
             config=dict(opening.settings),
             resume="allow",
-            # It would ask for a key on a terminal, where nobody may be, and write over our line.
-            settings=self._library.Settings(silent=True, console="off"),
+            settings=settings,
             **beside,
         )
-        self.logged = self._run.starting_step if self._run.resumed else opening.bookmark.env_steps
+        # Only the server knows what it got: a process that is killed loses what wandb had not written. On disk each
+        # part of a run is a folder, and the last one is made whole.
+        self.logged = self._run.starting_step if self._run.resumed else 0
 
     def log(self, env_steps: int, figures: Mapping[str, float]) -> None:
         """Take a block's figures."""

@@ -43,13 +43,11 @@ class Tracker(Watcher):
 
     def begin(self, run: Beginning) -> None:
         """Open the run in the tracker, and tell what it has not been told of what is done."""
-        if importlib.util.find_spec(LIBRARIES[self._name]) is None:
+        if not _is_installed(LIBRARIES[self._name]):
             self._lose(f"training goes on without {self._name}: pip install 'jaxmarl-lite[{self._name}]'.")
             return
         self._talk, self._background = _Talk(self._name, self._project, run), Background()
         self._background.do(self._talk.begin)
-        for _, rows in itertools.groupby(run.rows, key=lambda row: row["block"]):
-            self._background.do(partial(self._talk.tell, list(rows)))
 
     def __call__(self, at: Progress) -> None:
         """Tell of a block."""
@@ -96,8 +94,8 @@ class _Talk:
         )
 
     def begin(self) -> None:
-        """Open the run, unless it is one that the tracker knows the end of, which may have nothing new."""
-        if not self._bookmark.is_ended:
+        """Open the run, unless it is one of which the tracker knows all, which may have nothing new."""
+        if not self._bookmark.is_ended or self._opening.env_steps > self._told:
             self._opened()
 
     def tell(self, rows: Sequence[Row], more: Mapping[str, float] | None = None) -> None:
@@ -120,9 +118,16 @@ class _Talk:
         if self._sink is None:
             self._sink = SINKS[self._name](self._opening)
             self._keep(self._sink.logged, is_ended=False)
+            for _, rows in itertools.groupby(self._run.rows, key=lambda row: row["block"]):
+                self.tell(list(rows))
         return self._sink
 
     def _keep(self, env_steps: int, *, is_ended: bool) -> None:
         sink, self._told = self._opened(), env_steps
         self._bookmark = Bookmark(sink.id, sink.project, env_steps, is_ended)
         self._bookmark.write(self._run.folder, self._name)
+
+
+def _is_installed(library: str) -> bool:
+    spec = importlib.util.find_spec(library)
+    return spec is not None and spec.origin is not None  # a folder of that name, such as wandb leaves, has no origin
