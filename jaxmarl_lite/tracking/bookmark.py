@@ -35,7 +35,6 @@ class Bookmark:
     def write(self, run: Path | None, name: str) -> None:
         """Keep the bookmark in a run's folder, if there is one."""
         if run is not None:
-            _path(run, name).parent.mkdir(exist_ok=True)
             checkpoint.write_text(_path(run, name), json.dumps(asdict(self), indent=2))
 
 

@@ -1,6 +1,7 @@
 """The libraries of trackers behind one interface, each imported when a run is opened in it."""
 
 import importlib
+import logging
 import os
 import time
 import uuid
@@ -131,6 +132,7 @@ class MLflow:
     """A run in the store that MLFLOW_TRACKING_URI names, by default mlflow's own."""
 
     def __init__(self, opening: Opening) -> None:
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a server that is away is said once, by us
         library: Any = importlib.import_module("mlflow")
         self._entities: Any = importlib.import_module("mlflow.entities")
         self._client = library.MlflowClient()

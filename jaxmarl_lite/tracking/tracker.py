@@ -13,7 +13,7 @@ from jaxmarl_lite.tracking.figures import figures_of, settings_of, summary_of
 from jaxmarl_lite.tracking.names import LIBRARIES
 from jaxmarl_lite.tracking.sinks import SINKS, Opening, Sink
 from jaxmarl_lite.training.callbacks import Beginning, Progress, Result, Watcher
-from jaxmarl_lite.training.folder import CURVE, Row
+from jaxmarl_lite.training.folder import CURVE, TRACKERS, Row
 
 SPEED = "speed/env_steps_per_second"
 _HURRY = 5.0  # seconds that whoever stops a run waits at most
@@ -116,6 +116,8 @@ class _Talk:
 
     def _opened(self) -> Sink:
         if self._sink is None:
+            if self._run.folder:
+                (self._run.folder / TRACKERS).mkdir(exist_ok=True)
             self._sink = SINKS[self._name](self._opening)
             self._keep(self._sink.logged, is_ended=False)
             for _, rows in itertools.groupby(self._run.rows, key=lambda row: row["block"]):
