@@ -98,8 +98,8 @@ def show(verdicts: Sequence[Verdict], level: float) -> None:
         each = " ".join(f"{value:.1f}" for value in one.returns)
         print(f"{one.row:28} {one.stored:9.2f} {between:>21} {now:>9}  {each:36} {one.said}")
     print(
-        f"If nothing has changed, some row is said to have moved with a chance of at most {level:.1%}, and to have fallen "
-        f"{level / 2:.1%};\nof rows whose stored seeds all reached the same it is not known."
+        f"If nothing has changed, some row is said to have moved with a chance of at most {level:.1%}, "
+        f"and to have fallen {level / 2:.1%};\nof rows whose stored seeds all reached the same it is not known."
     )
 
 
