@@ -1,7 +1,7 @@
 """How far a tracker was told of a run, kept in the run's folder, so that going on neither repeats nor leaves out."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -25,12 +25,16 @@ class Bookmark:
 
     @classmethod
     def read(cls, run: Path | None, name: str) -> Self:
-        """Return the bookmark of a tracker in a run's folder; a new one where there is none that can be read."""
+        """Return the bookmark of a tracker in a run's folder; a new one where there is none that can be used."""
         try:
-            saved = json.loads(_path(run, name).read_text()) if run else {}
-            return cls(**{field.name: saved[field.name] for field in fields(cls)} if saved else {})
-        except (OSError, ValueError, KeyError, TypeError):
+            saved = cls(**json.loads(_path(run, name).read_text())) if run else cls()
+        except (OSError, ValueError, TypeError):
             return cls()
+        return saved if saved._is_sound() else cls()
+
+    def _is_sound(self) -> bool:
+        named = all(isinstance(name, str | None) for name in (self.id, self.project))
+        return named and isinstance(self.env_steps, int) and isinstance(self.is_ended, bool)
 
     def write(self, run: Path | None, name: str) -> None:
         """Keep the bookmark in a run's folder, if there is one."""

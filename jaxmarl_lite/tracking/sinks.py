@@ -1,5 +1,6 @@
 """The libraries of trackers behind one interface, each imported when a run is opened in it."""
 
+import contextlib
 import importlib
 import logging
 import os
@@ -133,22 +134,27 @@ class MLflow:
 
     def __init__(self, opening: Opening) -> None:
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # a server that is away is said once, by us
-        library: Any = importlib.import_module("mlflow")
+        self._library: Any = importlib.import_module("mlflow")
         self._entities: Any = importlib.import_module("mlflow.entities")
-        self._client = library.MlflowClient()
+        self._client = self._library.MlflowClient()
         self.project: str | None = opening.project or os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         self.id: str | None = opening.bookmark.id or self._new(opening)
         self._client.update_run(self.id, status="RUNNING")
         self.logged = max((point.step for point in self._client.get_metric_history(self.id, SCORE)), default=0)
 
     def _new(self, opening: Opening) -> str:
-        found = self._client.get_experiment_by_name(self.project)
-        experiment = found.experiment_id if found else self._client.create_experiment(self.project)
-        run = self._client.create_run(experiment, run_name=opening.title).info.run_id
+        run = self._client.create_run(self._experiment(), run_name=opening.title).info.run_id
         params = [self._entities.Param(name, str(value)) for name, value in opening.settings.items()]
         for part in _parts(params, 100):
             self._client.log_batch(run, params=part)
         return run
+
+    def _experiment(self) -> str:
+        if self._client.get_experiment_by_name(self.project) is None:
+            # A run that begins at the same time may be first.
+            with contextlib.suppress(self._library.MlflowException):
+                return self._client.create_experiment(self.project)
+        return self._client.get_experiment_by_name(self.project).experiment_id
 
     def log(self, env_steps: int, figures: Mapping[str, float]) -> None:
         """Take a block's figures."""

@@ -57,7 +57,10 @@ def mlflow(monkeypatch):
             return SimpleNamespace(experiment_id=experiments[name]) if name in experiments else None
 
         def create_experiment(self, name):
-            return experiments.setdefault(name, len(experiments))
+            experiments[name] = len(experiments)
+            if name == "made meanwhile by another run":
+                raise KeyError(name)
+            return experiments[name]
 
         def create_run(self, experiment, run_name):
             key = f"run{len(runs)}"
@@ -87,7 +90,7 @@ def mlflow(monkeypatch):
         Param=lambda key, value: (key, value),
         Metric=lambda name, value, time, step: SimpleNamespace(name=name, value=value, step=step),
     )
-    library = module("mlflow", MlflowClient=Client, runs=runs, experiments=experiments)
+    library = module("mlflow", MlflowClient=Client, MlflowException=KeyError, runs=runs, experiments=experiments)
     monkeypatch.setitem(sys.modules, "mlflow", library)
     monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
     return library

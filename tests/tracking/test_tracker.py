@@ -126,9 +126,10 @@ def test_weights_and_biases_go_on_from_what_the_server_got(wandb, seen, tmp_path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_damaged_bookmark_of_a_tracker_loses_no_block(name, seen, tmp_path):
+@pytest.mark.parametrize("text", ["{", "[]", '{"env_steps": "many"}', '{"id": 3}', '{"more": 1}'])
+def test_a_damaged_bookmark_of_a_tracker_loses_no_block(name, text, seen, tmp_path):
     (tmp_path / TRACKERS).mkdir()
-    (tmp_path / TRACKERS / f"{name}.json").write_text("{")
+    (tmp_path / TRACKERS / f"{name}.json").write_text(text)
     play(name, tmp_path, (3, 4), done=2)
     assert seen[name]()[0] == scores_until(4)
 
@@ -171,6 +172,11 @@ def test_a_project_is_that_of_the_user_then_of_the_run_then_of_the_environment(w
     assert opened == ["mine", "mine", "theirs"]
     play("mlflow", tmp_path, (1,), project="mine")
     assert list(mlflow.experiments) == ["mine"]
+
+
+def test_an_experiment_that_another_run_makes_meanwhile_is_used(mlflow, tmp_path):
+    play("mlflow", tmp_path, (1,), project="made meanwhile by another run")
+    assert mlflow.runs["run0"]["in"] == mlflow.experiments["made meanwhile by another run"]
 
 
 def test_a_run_that_is_not_written_can_be_tracked(wandb, tmp_path, monkeypatch):
