@@ -4,6 +4,7 @@ import json
 import sys
 
 import check_learning
+import learning_table
 import numpy as np
 import pytest
 import scipy.stats
@@ -77,3 +78,17 @@ def test_a_row_that_is_not_stored_is_refused(check):
     assert told == 2
     assert "error: nothing is not stored" in printed.err
     assert ROW in printed.err
+
+
+def test_the_table_leaves_what_is_checked_beside_it(monkeypatch, tmp_path):
+    row, (arguments, _) = next(iter(learning_table.ROWS.items()))
+    returns = {"return_sum": 5.0, "return_sum_ci95": [3.0, 7.0], "return_sum_per_seed": [4.0, 5.0, 6.0]}
+    tested = {**returns, "return_sum_min": 0.0, "return_sum_max": 9.0, "return_per_agent": [5.0]}
+    summary = {"eval": tested, "env_steps": 7, "env_steps_per_second": 1.0, "train_seconds": 7.0, "device": "cpu"}
+    (tmp_path / row).mkdir()
+    (tmp_path / row / "summary.json").write_text(json.dumps({**summary, "versions": {"jax": "1.0"}}))
+    words = ["learning_table.py", "--only", row, "--runs", str(tmp_path), "--out", str(tmp_path / "learning.md")]
+    monkeypatch.setattr(sys, "argv", words)
+    learning_table.main()
+    stored = json.loads((tmp_path / "results" / "learning.json").read_text())
+    assert stored == {row: {"arguments": arguments, **returns, "env_steps": 7, "versions": {"jax": "1.0"}}}
