@@ -1,5 +1,7 @@
 """Train with the shipped defaults and write the returns reached, with the command of each row, as a table.
 
+The figures go beside it, into results/learning.json, with which `check_learning.py` compares.
+
 python scripts/learning_table.py --out benchmarks/learning.md                  # everything, some five hours
 python scripts/learning_table.py --only climbing-ippo --runs runs/learning     # one row, on the console
 """
@@ -10,6 +12,8 @@ import os
 import shlex
 import sys
 from pathlib import Path
+
+from check_learning import figures_of
 
 from jaxmarl_lite.cli.main import main as jaxmarl_lite
 
@@ -249,12 +253,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), help="rows")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"), help="folder of the runs")
-    parser.add_argument("--out", type=Path, help="Markdown file to write")
+    parser.add_argument("--out", type=Path, help="Markdown file to write, and results/ beside it")
     given = parser.parse_args()
-    lines, policies, found = [], [], []
+    lines, policies, found, figures = [], [], [], {}
     for name in given.only:
         line, summary = row(name, given.runs)
         lines.append(line)
+        figures[name] = figures_of(ROWS[name][0], summary)
         if name.startswith("climbing"):
             found.append(found_best(name, summary))
         if name.startswith(("matching_pennies", "rock_paper_scissors")):
@@ -272,6 +277,9 @@ def main() -> None:
         text += "\n".join(policies) + "\n"
     if given.out:
         given.out.write_text(text)
+        results = given.out.parent / "results" / f"{given.out.stem}.json"
+        results.parent.mkdir(exist_ok=True)
+        results.write_text(json.dumps(figures, indent=1) + "\n")
     else:
         print(text)
 

@@ -12,7 +12,7 @@ import jaxmarl_lite
 PACKAGE = Path(jaxmarl_lite.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# core <- ops <- environments, nn, data <- learners <- training <- tuning, view, bench <- cli
+# core <- ops <- environments, nn, data <- learners <- training <- tracking, tuning, view, bench <- cli
 BELOW = {
     "core": set(),
     "ops": {"core"},
@@ -21,10 +21,11 @@ BELOW = {
     "data": {"core", "ops", "environments"},
     "learners": {"core", "ops", "environments", "nn", "data"},
     "training": {"core", "ops", "environments", "nn", "data", "learners"},
+    "tracking": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "view": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "tuning": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "bench": {"core", "ops", "environments", "nn", "data", "learners", "training"},
-    "cli": {"core", "ops", "environments", "nn", "data", "learners", "training", "tuning", "view", "bench"},
+    "cli": {"core", "ops", "environments", "nn", "data", "learners", "training", "tracking", "tuning", "view", "bench"},
     "__main__": {"cli"},
 }
 

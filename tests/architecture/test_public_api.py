@@ -30,6 +30,7 @@ NAMES = {
     "replicate",
     "resume",
     "sweep",
+    "track",
     "train",
     "vectorize",
 }
