@@ -51,7 +51,7 @@ SUITE = {
         "22.6 (2 x 11.30)",
     ),
     "speaker_listener": (
-        "mpe/simple_speaker_listener --env.dynamics openai --steps 2e7 --eval-episodes 512",
+        "mpe/simple_speaker_listener --env.dynamics openai --steps 6e6 --eval-episodes 512",
         "-13.10",
         "-10.68",
     ),
