@@ -3,14 +3,17 @@
 python scripts/reproduce_epymarl.py --out runs/epymarl                         # everything: some 40 core-hours
 python scripts/reproduce_epymarl.py --out runs/epymarl --tasks climbing tag    # some rows
 python scripts/reproduce_epymarl.py --out runs/quick --quick                   # ten minutes: fewer tasks, small budgets
-python scripts/reproduce_epymarl.py --out runs/epymarl --only-table            # what has been trained so far
+python scripts/reproduce_epymarl.py --out runs/epymarl --results benchmarks/results/epymarl.json \
+    --table benchmarks/epymarl.md                                              # what that file lacks
 
 The suite is the one that ships as `epymarl` (jaxmarl_lite/configs/epymarl.toml). Started again it goes on where it
-stopped, and started twice with one --out two processes share the work.
+stopped, and started twice with one --out two processes share the work. What is done is kept in --results too, so that
+the folder of runs need not be.
 """
 
 import argparse
 import csv
+import hashlib
 import json
 import math
 import os
@@ -27,7 +30,10 @@ from jaxmarl_lite.cli import console
 from jaxmarl_lite.comparing.compare import compare
 from jaxmarl_lite.comparing.suite import Cell, Suite, read_suite
 from jaxmarl_lite.core.errors import RunError, SettingError
+from jaxmarl_lite.training.checkpoint import write_text
+from jaxmarl_lite.training.machine import machine
 from jaxmarl_lite.training.placement import offer_cores
+from jaxmarl_lite.training.plan import schedule, to_config
 from jaxmarl_lite.view.runs import RETURN, read_runs, series
 
 PUBLISHED = Path(__file__).parents[1] / "benchmarks" / "published" / "papoudakis2021.csv"
@@ -65,7 +71,13 @@ class Entry(NamedTuple):
     seeds: int
     seconds: float
     """training and evaluating all seeds"""
-    published: Reached
+    digest: str
+    """of all that the run followed from"""
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Task, algorithm and sharing."""
+        return self.task, self.algo, self.sharing
 
 
 def read_published(path: Path = PUBLISHED) -> dict[tuple[str, str, str], Reached]:
@@ -112,9 +124,36 @@ def names_of(cell: Cell) -> tuple[str, str, str]:
     return cell.task_name, cell.algo_name.removesuffix(INDEPENDENT), sharing
 
 
+def digest_of(cell: Cell) -> str:
+    """Return a digest of all that a cell's run follows from, but for the devices that it takes."""
+    plan = replace(cell.plan, devices=None)
+    cut = schedule(plan, cell.learner.settings.steps_per_update)
+    config = to_config(cell.learner, cell.env, cell.key, plan, cut)
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_results(path: Path) -> list[Entry]:
+    """Return what a file of results holds; raises RunError if it is not one."""
+    if not path.exists():
+        return []
+    try:
+        return [Entry(**{**row, "reached": Reached(*row["reached"])}) for row in json.loads(path.read_text())["cells"]]
+    except (ValueError, KeyError, TypeError):
+        raise RunError(f"{path} is damaged, or not a file of these results.") from None
+
+
+def joined(known: Sequence[Entry], new: Sequence[Entry], suite: Suite) -> list[Entry]:
+    """Return the entries in the order of the suite; of two of one cell the longer run, of equals the new one."""
+    best: dict[tuple[str, str, str], Entry] = {}
+    for entry in (*known, *new):
+        if entry.names not in best or entry.env_steps >= best[entry.names].env_steps:
+            best[entry.names] = entry
+    return [best[names] for names in map(names_of, suite.cells) if names in best]
+
+
 def entries_of(suite: Suite, out: Path) -> list[Entry]:
     """Return what has been trained to its end."""
-    published, entries = read_published(), []
+    entries = []
     for cell in suite.cells:
         path = out / cell.folder
         if not (path / "summary.json").is_file():
@@ -125,20 +164,24 @@ def entries_of(suite: Suite, out: Path) -> list[Entry]:
         steps, values = series(run, RETURN)
         at, reached = best_of(values * unit_of(cell.task_name))
         seconds = summary["train_seconds"] + summary["eval_seconds"]
-        entry = Entry(*names, reached, int(steps[at]), int(steps[-1]), values.shape[1], seconds, published[names])
+        entry = Entry(
+            *names, reached, int(steps[at]), int(steps[-1]), values.shape[1], round(seconds, 1), digest_of(cell)
+        )
         entries.append(entry)
     return entries
 
 
+PAPER = read_published()
 MARKS = {"higher": "▲", "equal": "=", "lower": "▼"}
 
 HEADER = """\
 # The comparison of Papoudakis et al. 2021
 
-Made by `python scripts/reproduce_epymarl.py` on {device}, {cores} cores, jax {jax}: {done} of {cells} cells, {hours:.1f} hours of
-training and evaluating, all seeds of a cell side by side. A cell has our maximum over {blocks} evaluations of 100 episodes
-of the mean over {seeds} seeds with its 95 % interval, below it what the paper has (arXiv:2006.07869, tables 3 and 7), all on
-the paper's scale. **▲** ours is higher, **=** the two differ by less than both intervals together, **▼** ours is lower.
+Made by `python scripts/reproduce_epymarl.py` on {device}, {cores} cores, jax {jax}: {done} of {cells} cells,
+{hours:.1f} hours of training and evaluating, all seeds of a cell side by side. A cell has our maximum over {blocks}
+evaluations of 100 episodes of the mean over {seeds} seeds with its 95 % interval, below it what the paper has
+(arXiv:2006.07869, tables 3 and 7), all on the paper's scale. **▲** ours is higher, **=** the two differ by less than
+both intervals together, **▼** ours is lower.
 Where a number of steps stands below, the cell was trained so many for each seed instead of the paper's budget (20M
 steps for IA2C, IPPO, COMA, MAA2C and MAPPO, 2M for the others; of matrix games 2.5M and 250k).
 
@@ -165,8 +208,8 @@ def table(entries: Sequence[Entry], suite: Suite, sharing: str) -> str:
 def _cell(entry: Entry | None, budget: float) -> str:
     if entry is None:
         return ""
-    mark = MARKS[verdict(entry.reached, entry.published)]
-    told = f"**{mark}** {_figure(entry.reached)}<br>{_figure(entry.published)}"
+    published = PAPER[entry.names]
+    told = f"**{MARKS[verdict(entry.reached, published)]}** {_figure(entry.reached)}<br>{_figure(published)}"
     return told if entry.env_steps >= budget else f"{told}<br>{entry.env_steps / 1e6:.2g}M"
 
 
@@ -176,16 +219,16 @@ def _figure(reached: Reached) -> str:
 
 def counts(entries: Sequence[Entry]) -> str:
     """Return how many cells are higher, equal and lower, and which are lower."""
-    told = [verdict(entry.reached, entry.published) for entry in entries]
+    told = [verdict(entry.reached, PAPER[entry.names]) for entry in entries]
     lower = [f"{e.algo} ({e.sharing}) in {e.task}" for e, of in zip(entries, told, strict=True) if of == "lower"]
     text = ", ".join(f"{told.count(kind)} {kind}" for kind in MARKS)
     return f"{text}." + (f" Lower: {', '.join(lower)}." if lower else "")
 
 
-def document(entries: Sequence[Entry], suite: Suite, machine: dict[str, Any]) -> str:
+def document(entries: Sequence[Entry], suite: Suite, about: dict[str, Any]) -> str:
     """Return the whole page; `suite` is the published one, with its whole budgets."""
     text = HEADER.format(
-        **machine,
+        **about,
         done=len(entries),
         cells=len(suite.cells),
         hours=sum(entry.seconds for entry in entries) / 3600,
@@ -224,7 +267,7 @@ def main() -> int:
     parser.add_argument("--algos", nargs="+", help="some algorithms only, such as ippo 'ippo independent'")
     parser.add_argument("--share", type=float, default=1.0, help="share of the published budgets, 1 for all")
     parser.add_argument("--devices", type=int, help="devices, 1 where several processes share the work")
-    parser.add_argument("--only-table", action="store_true", help="train nothing")
+    parser.add_argument("--results", type=Path, help="JSON file of cells that are done; default OUT/epymarl.json")
     parser.add_argument("--table", type=Path, help="Markdown file to write; default OUT/epymarl.md")
     given = parser.parse_args()
     try:
@@ -240,20 +283,26 @@ def run(given: argparse.Namespace) -> int:
         raise SettingError(f"share={given.share} is not allowed: it must be above 0 and at most 1.")
     whole = read_suite("epymarl")
     part = shortened(quick(whole) if given.quick else whole, given.share).only(given.algos, given.tasks)
+    path = given.results or given.out / "epymarl.json"
+    known = read_results(path)
+    done = {entry.digest for entry in known}
+    missing = replace(part, cells=tuple(cell for cell in part.cells if digest_of(cell) not in done))
     if given.devices:
-        part = part.with_plan(devices=given.devices)
-    if not given.only_table:
+        missing = missing.with_plan(devices=given.devices)
+    if missing.cells:
         offer_cores(given.devices)
-        with console.LiveLine() as line:
-            compare(part, out=given.out, callbacks=(line,))
-    entries = entries_of(part, given.out)
+        with console.SuiteLine() as line:
+            compare(missing, out=given.out, callbacks=(line,))
+    entries = joined(read_results(path), entries_of(missing, given.out), whole)
     if not entries:
-        raise RunError(f"{str(given.out)!r} holds no run that is done.")
-    summary = json.loads((given.out / part.cells[0].folder / "summary.json").read_text())
-    machine = {"device": summary["device"], "cores": os.cpu_count(), "jax": summary["versions"]["jax"]}
-    path = given.table or given.out / "epymarl.md"
-    path.write_text(document(entries, whole, machine), encoding="utf-8")
-    print(f"{counts(entries)}\nwritten to {path}")
+        raise RunError(f"no cell is done in {str(given.out)!r}.")
+    rows = [entry._asdict() for entry in entries]
+    told = machine()
+    about = {"device": told["device"], "cores": os.cpu_count(), "jax": told["versions"]["jax"]}
+    write_text(path, json.dumps({**about, "cells": rows}, indent=1) + "\n")
+    page = given.table or given.out / "epymarl.md"
+    write_text(page, document(entries, whole, about))
+    print(f"{counts(entries)}\nwritten to {page} and {path}")
     return 0
 
 

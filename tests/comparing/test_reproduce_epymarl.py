@@ -1,5 +1,6 @@
 """What stands beside the published table is on its scale, and is called higher, equal or lower as it should be."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,16 +10,20 @@ from reproduce_epymarl import (
     Entry,
     Reached,
     best_of,
+    digest_of,
     document,
     entries_of,
+    joined,
     names_of,
     quick,
     read_published,
+    read_results,
     unit_of,
     verdict,
 )
 
 from jaxmarl_lite.comparing.suite import read_suite
+from jaxmarl_lite.core.errors import RunError
 
 SUITE = read_suite("epymarl")
 
@@ -71,8 +76,8 @@ def test_two_figures_are_equal_within_both_intervals(ours, theirs, told):
 
 def test_the_table_says_what_was_trained_for_less_than_the_budget():
     entries = [
-        Entry("tag", "ippo", "shared", Reached(30.0, 1.0), 8_000_000, 20_000_000, 5, 10.0, Reached(19.44, 2.94)),
-        Entry("tag", "iql", "shared", Reached(3.0, 1.0), 200_000, 200_000, 5, 10.0, Reached(22.18, 2.83)),
+        Entry("tag", "ippo", "shared", Reached(30.0, 1.0), 8_000_000, 20_000_000, 5, 10.0, "a"),
+        Entry("tag", "iql", "shared", Reached(3.0, 1.0), 200_000, 200_000, 5, 10.0, "b"),
     ]
     text = document(entries, SUITE, {"device": "cpu", "cores": 2, "jax": "1"})
     (line,) = (line for line in text.splitlines() if line.startswith("| tag"))
@@ -100,6 +105,26 @@ def test_runs_are_read_from_where_the_comparison_leaves_them(tmp_path):
     assert entry[:3] == ("climbing", "ippo", "shared")
     assert entry.reached == Reached(175.0, 0.0)
     assert (entry.best_at, entry.env_steps, entry.seeds, entry.seconds) == (100, 200, 2, 3.0)
+
+
+def test_results_are_kept_and_the_longer_run_of_a_cell_stands(tmp_path):
+    short, long = (Entry("tag", "iql", "shared", Reached(3.0, 1.0), 1, steps, 5, 1.0, f"{steps}") for steps in (10, 20))
+    other = Entry("climbing", "iql", "shared", Reached(3.0, 1.0), 1, 10, 5, 1.0, "c")
+    assert joined([long], [short, other], SUITE) == [other, long]
+    path = tmp_path / "results.json"
+    assert read_results(path) == []
+    path.write_text(json.dumps({"cells": [long._asdict()]}))
+    assert read_results(path) == [long]
+    path.write_text("{}")
+    with pytest.raises(RunError, match=r"results.json is damaged"):
+        read_results(path)
+
+
+def test_a_digest_tells_what_was_trained_but_not_on_how_many_devices():
+    (cell,) = SUITE.only(["ippo"], ["climbing"]).cells
+    shorter = dataclasses.replace(cell.plan, steps=1e6)
+    assert digest_of(dataclasses.replace(cell, plan=shorter)) != digest_of(cell)
+    assert digest_of(dataclasses.replace(cell, plan=dataclasses.replace(cell.plan, devices=1))) == digest_of(cell)
 
 
 def test_the_quick_part_has_every_kind_of_task():
