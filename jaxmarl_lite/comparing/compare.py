@@ -3,14 +3,13 @@
 import json
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
-
+from jaxmarl_lite.comparing.claims import claim, is_claimed
+from jaxmarl_lite.comparing.outputs import Finished, write_outputs
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import Cell, Suite
 from jaxmarl_lite.core.errors import RunError, SettingError
@@ -19,7 +18,6 @@ from jaxmarl_lite.training import loop
 from jaxmarl_lite.training.folder import CONFIG, Row, RunFolder
 from jaxmarl_lite.training.plan import schedule, to_config
 
-_CLAIM = ".claim"
 # In these a run may differ and still learn the same, but for the rounding of sums.
 _NO_MATTER = ("devices", "keep")
 
@@ -107,8 +105,7 @@ def compare(
 
     Raises SettingError on a value that is not allowed, before anything is compiled or written.
     """
-    chosen = suite.only(only_algos, only_tasks)
-    jobs = [_job(cell, Path(out)) for cell in chosen.cells]
+    jobs = [_job(cell, Path(out)) for cell in suite.only(only_algos, only_tasks).cells]
     changed = [job for job in jobs if job.is_begun and not job.is_same()]
     if changed and not overwrite:
         raise SettingError(
@@ -116,7 +113,21 @@ def compare(
             f"{changed[0].cell.name}: choose another folder, or replace them with overwrite."
         )
     _require_possible([job for job in jobs if job.summary() is None])
-    return _Work(jobs, callbacks).results()
+    results = _Work(jobs, callbacks).results()
+    _report(suite, Path(out), {result.cell.name: result.failure for result in results if result.failure})
+    return results
+
+
+def _report(suite: Suite, out: Path, failures: dict[str, str]) -> None:
+    """Write what follows from all that is finished, if no other process will do so after this one."""
+    jobs = [_job(cell, out) for cell in suite.cells]
+    if any(is_claimed(job.path) for job in jobs):
+        return
+    found = [(job, job.summary()) for job in jobs]
+    finished = [Finished(job.cell, job.path, summary) for job, summary in found if summary is not None]
+    missing = {job.cell.name: failures.get(job.cell.name, "not finished") for job, summary in found if summary is None}
+    if finished:
+        write_outputs(suite, out, finished, missing)
 
 
 def _job(cell: Cell, out: Path) -> _Job:
@@ -156,7 +167,7 @@ class _Work:
         """Finish a job, unless another process has it; returns whether it is finished."""
         summary = job.summary()
         if summary is None:
-            with _claim(job.path) as is_mine:
+            with claim(job.path) as is_mine:
                 if not is_mine:
                     return False
                 self._end(job, *self._train(job))
@@ -221,22 +232,3 @@ class _Work:
         )  # fmt: skip
         for callback in self._callbacks:
             callback(at)
-
-
-@contextmanager
-def _claim(path: Path) -> Iterator[bool]:
-    """Hold the right to train in a folder, against all other processes; False if one has it.
-
-    The operating system takes it from a process that dies.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path.with_name(path.name + _CLAIM))
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
