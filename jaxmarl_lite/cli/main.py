@@ -105,13 +105,13 @@ def resume(args: list[str]) -> None:
     given = options.parse(options.Resume, args, "jaxmarl-lite resume")
 
     from jaxmarl_lite.training import loop
-    from jaxmarl_lite.training.folder import RunFolder
+    from jaxmarl_lite.training.folder import SWEEP, RunFolder
     from jaxmarl_lite.training.placement import offer_cores
 
     config = RunFolder.open(given.run).config()
     plan = config.get("plan")
     offer_cores(given.devices or (plan.get("devices") if isinstance(plan, dict) else None))
-    if "sweep" in config:
+    if SWEEP in config:
         sweep.resume(given)
         return
     with console.LiveLine() as line:

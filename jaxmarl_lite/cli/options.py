@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
@@ -225,7 +225,7 @@ def env_command(
         notes = (note for note in get_args(parameter.annotation)[1:] if isinstance(note, str))
         text = helps.get(parameter.name) or next(notes, "")
         kind = _parsable(parameter.annotation)
-        if float_as is not None and parameter.annotation in (float, float | None):
+        if float_as is not None and _bare(parameter.annotation) in (float, float | None):
             kind = float_as(parameter.name)
         described = Annotated[kind, _help(text)]
         default = (given or {}).get(parameter.name, parameter.default)
@@ -248,6 +248,11 @@ def _help(text: str) -> Any:
     return tyro.conf.arg(help=text)
 
 
+def _bare(annotation: Any) -> Any:
+    """Return a type without the notes that Annotated adds to it."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
 def _parsable(annotation: Any) -> Any:
     # Settings of no plain type, such as a payoff tensor, are written as JSON.
     if annotation not in (Any, inspect.Parameter.empty):
@@ -265,14 +270,19 @@ def _parsable(annotation: Any) -> Any:
 
 
 def attribute_docs(constructor: Any) -> dict[str, str]:
-    """Return the strings that stand under the fields of a dataclass, or of the one that a function makes."""
+    """Return the strings that stand under the fields of a dataclass and its bases, or of the one a function makes."""
     is_class = dataclasses.is_dataclass(constructor)
     made = constructor if is_class else inspect.signature(constructor).return_annotation
     if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
         return {}
-    body = ast.parse(textwrap.dedent(inspect.getsource(made))).body[0].body  # type: ignore[attr-defined]
+    bases = (base for base in reversed(made.__mro__) if dataclasses.is_dataclass(base))
+    return {name: text for base in bases for name, text in _own_docs(base).items()}
+
+
+def _own_docs(base: Any) -> dict[str, str]:
+    body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
     return {
-        field.target.id: str(text.value.value)
+        field.target.id: " ".join(str(text.value.value).split())
         for field, text in itertools.pairwise(body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)

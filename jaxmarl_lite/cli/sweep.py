@@ -124,10 +124,7 @@ def _told_apart(settings: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any
 
 def _with_ranges(settings: Any, names: tuple[str, ...]) -> Any:
     """Return a dataclass with the fields of `settings` as defaults, of which those named may be ranges."""
-    helps = {
-        name: text for base in reversed(type(settings).__mro__) for name, text in options.attribute_docs(base).items()
-    }
-    fields = []
+    helps, fields = options.attribute_docs(type(settings)), []
     for field in dataclasses.fields(settings):
         kind = _number_or_range(field.name) if field.name in names else field.type
         described = tyro.conf.arg(help=helps.get(field.name, ""))

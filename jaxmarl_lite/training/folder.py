@@ -20,6 +20,7 @@ CHECKPOINTS = "checkpoints"
 TRIALS = "trials.jsonl"
 BEST = "best.json"
 SCATTER = "sweep.png"
+SWEEP = "sweep"  # the part of a config that makes it a sweep's
 _FORMAT = 1
 
 Row = dict[str, Any]
@@ -67,6 +68,16 @@ class RunFolder:
             config = None
         if not isinstance(config, dict) or config.get("format") != _FORMAT:
             raise RunError(f"{self.path / CONFIG} is damaged, or not the config of a run in format {_FORMAT}.")
+        return config
+
+    def config_of_run(self) -> dict[str, Any]:
+        """Return what the run follows from, as `config`; raises SettingError if it is a sweep."""
+        config = self.config()
+        if SWEEP in config:
+            raise SettingError(
+                f"{str(self.path)!r} holds a sweep and no run: train its best by `jaxmarl-lite train --config "
+                f"{self.path / BEST}`."
+            )
         return config
 
     def update_config(self, **changes: Any) -> None:

@@ -60,7 +60,7 @@ def load_run(out: str | Path) -> Loaded:
     Raises SettingError if there is no run, RunError if it has no checkpoint that can be used.
     """
     folder = RunFolder.open(out)
-    learner, env, key, plan, _ = from_config(folder.config())
+    learner, env, key, plan, _ = from_config(folder.config_of_run())
     shapes = jax.eval_shape(replicate(learner, plan.seeds).init, key, env)
     saved = folder.load(shapes, key)
     if saved is None:

@@ -106,7 +106,7 @@ def resume(
     Raises SettingError if there is no run or it cannot be lengthened so, RunError if no checkpoint can be used.
     """
     folder = RunFolder.open(out)
-    learner, env, key, plan, cut = from_config(folder.config())
+    learner, env, key, plan, cut = from_config(folder.config_of_run())
     as_before = plan.devices if (plan.devices or 1) <= jax.device_count() else None
     if devices is None and as_before != plan.devices:
         warnings.warn(

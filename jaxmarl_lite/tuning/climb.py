@@ -15,6 +15,8 @@ from jaxmarl_lite.tuning.halving import Rung, ranked, survivors
 from jaxmarl_lite.tuning.space import Values
 
 _SHOWN = ("return_sum", "return_sum_ci95", "return_sum_per_seed", "return_per_agent", "length")
+COLUMNS = ("trial", "rung", "env_steps", "settings", *_SHOWN)
+"""What a row tells of a trial."""
 
 
 class SweepProgress(NamedTuple):

@@ -62,7 +62,7 @@ class Study:
         self._study = self._optuna.create_study(direction="maximize", sampler=sampler)
         self._kinds = {name: self._kind(one) for name, one in space.items()}
         self._asked: list[Any] = []
-        self._batch, self.trials = plan.batch, plan.trials
+        self._batch, self.trials = plan.optuna_batch, plan.trials
 
     def batches(self) -> Iterator[list[Values]]:
         """Yield batches of trials."""

@@ -25,7 +25,7 @@ class SweepPlan:
     Talwalkar 2016, arXiv:1502.07943); left out: every trial is trained to its end"""
     rungs: int | None = None
     """how often trials are compared, with halving; left out: until fewer than `halving` are left"""
-    batch: int = 8
+    optuna_batch: int = 8
     """trials that Optuna names before it hears of the last ones"""
     eval_episodes: int = 128
     """episodes of the evaluation at the end of each trial, for each seed"""
@@ -40,7 +40,7 @@ class SweepPlan:
         """Raise SettingError on a value that is not allowed."""
         require_number("steps", self.steps, low=1)
         require_choice("sampler", self.sampler, SAMPLERS)
-        for name in ("trials", "seeds", "batch", "eval_episodes"):
+        for name in ("trials", "seeds", "optuna_batch", "eval_episodes"):
             require_int(name, getattr(self, name))
         for name, low in (("halving", 2), ("rungs", 1), ("together", 1), ("devices", 1)):
             if getattr(self, name) is not None:

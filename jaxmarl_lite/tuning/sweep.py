@@ -15,20 +15,18 @@ from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
-from jaxmarl_lite.training.folder import BEST, CONFIG, TRIALS, Row, RunFolder
+from jaxmarl_lite.training.folder import BEST, CONFIG, SWEEP, TRIALS, Row, RunFolder
 from jaxmarl_lite.training.loop import typed
 from jaxmarl_lite.training.machine import machine, versions
 from jaxmarl_lite.training.placement import Placement
 from jaxmarl_lite.training.plan import Plan, from_config, plain, schedule, to_config
-from jaxmarl_lite.tuning.climb import Climb, Sizes, SweepProgress
+from jaxmarl_lite.tuning.climb import COLUMNS, Climb, Sizes, SweepProgress
 from jaxmarl_lite.tuning.copies import Copies, copies_together
 from jaxmarl_lite.tuning.family import Family, family_of
 from jaxmarl_lite.tuning.halving import ladder, ranked
 from jaxmarl_lite.tuning.samplers import Proposer, proposer_of
 from jaxmarl_lite.tuning.settings import SweepPlan
-from jaxmarl_lite.tuning.space import Space, space_of
-
-SWEEP = "sweep"  # the part of a config that makes it a sweep's
+from jaxmarl_lite.tuning.space import Space, Values, space_of
 
 Callback = Callable[[SweepProgress], None]
 
@@ -136,7 +134,7 @@ def _folder(out: str | Path, config: Row, overwrite: bool) -> RunFolder:
 
 def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> SweepResult:
     enable_cache()
-    rows = _known(folder) if folder else []
+    rows = _known(folder, job) if folder else []
     play = {"episodes": job.plan.eval_episodes, "greedy": not job.plan.sample_eval}
     copies = Copies(job.family.learner, job.key, play=play, together=job.together, place=job.place)
     record = (lambda row: folder.append(TRIALS, [row])) if folder else (lambda row: None)
@@ -144,6 +142,7 @@ def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> 
     named = 0
     for batch in job.proposer.batches():
         trials = dict(enumerate(batch, start=named))
+        _require_same(trials, rows)
         last = {row["trial"]: row["return_sum"] for row in climb.climb(trials)}
         job.proposer.tell([last[trial] for trial in trials])
         named += len(batch)
@@ -163,15 +162,39 @@ def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> 
     return SweepResult(trials, best, summary)
 
 
-def _known(folder: RunFolder) -> list[Row]:
+def _known(folder: RunFolder, job: _Job) -> list[Row]:
     """Return the rows of trials that are done; a last line that was cut short is forgotten, also on disk."""
     try:
-        rows = [{**row, "trial": int(row["trial"]), "rung": int(row["rung"])} for row in folder.rows(TRIALS)]
-        ranked(rows)
-    except (ValueError, KeyError, TypeError):
-        raise RunError(f"{folder.path / TRIALS} is damaged: delete it, and its trials are made again.") from None
+        rows = folder.rows(TRIALS)
+        is_sound = all(_is_of(job, row) for row in rows)
+    except (ValueError, TypeError, AttributeError):  # whatever a spoilt file makes of it
+        is_sound, rows = False, []
+    if not is_sound:
+        raise RunError(f"{folder.path / TRIALS} is damaged: delete it, and its trials are made again.")
     folder.rewrite(TRIALS, rows)
     return rows
+
+
+def _is_of(job: _Job, row: Row) -> bool:
+    """Return whether a row is one that this sweep may have written."""
+    return (
+        row.keys() == set(COLUMNS)
+        and row["trial"] in range(job.proposer.trials)
+        and row["rung"] in range(len(job.sizes.ladder))
+        and row["settings"].keys() == job.space.keys()
+        and (row["return_sum"] is None or math.isfinite(row["return_sum"]))
+    )
+
+
+def _require_same(trials: Mapping[int, Values], rows: Sequence[Row]) -> None:
+    """Raise RunError if rows of some trials have other settings than these."""
+    for row in rows:
+        number = row["trial"]
+        if row["settings"] != trials.get(number, row["settings"]):
+            raise RunError(
+                f"trial {number} in {TRIALS} has other settings than this sweep gives it, as other versions of SciPy, "
+                "NumPy or Optuna may: delete the file, and its trials are made again."
+            )
 
 
 def _best(job: _Job, first: Row) -> Row:

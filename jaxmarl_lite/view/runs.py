@@ -38,7 +38,7 @@ class Curve(NamedTuple):
 def read_runs(paths: Iterable[Path]) -> list[Run]:
     """Return the runs in some folders.
 
-    Raises SettingError if there is none, or one is given twice, RunError if a file of one is damaged.
+    Raises SettingError if there is none, one is a sweep or given twice, RunError if a file of one is damaged.
     """
     runs = [_read(path) for path in paths]
     if not runs:
@@ -119,7 +119,7 @@ def require_one_length(curves: Sequence[Curve]) -> None:
 
 def _read(path: Path) -> Run:
     folder = RunFolder.open(path)
-    config = folder.config()
+    config = folder.config_of_run()
     kinds = {"algo": str, "learner": dict, "env": str, "env_settings": dict, "key": dict, "plan": dict}
     if not all(isinstance(config.get(name), kind) for name, kind in kinds.items()):
         raise RunError(f"{path / 'config.json'} is not that of a run.")

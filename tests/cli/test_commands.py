@@ -4,12 +4,21 @@ import dataclasses
 import inspect
 import json
 import re
+from typing import get_args
 
 import jax
 import pytest
 from PIL import Image
 
-from jaxmarl_lite.cli.options import chosen_settings, env_command, parse, train_command
+from jaxmarl_lite.cli.options import (
+    bench_train_command,
+    chosen_settings,
+    env_command,
+    parse,
+    profile_command,
+    train_command,
+)
+from jaxmarl_lite.cli.sweep import sweep_command
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.presets import PRESETS, algos, make_learner
 from jaxmarl_lite.learners.replicate import replicate
@@ -203,3 +212,26 @@ def test_an_environments_settings_are_described(cli):
     assert len(fields) == 9
     assert "cells along each side" in text
     assert "steps after which an episode is truncated" in text
+
+
+def test_every_setting_of_every_environment_is_described():
+    settings = {(name, field.name): field.type for name in SHIPPED for field in dataclasses.fields(env_command(name))}
+    described = {at for at, kind in settings.items() if any(getattr(note, "help", "") for note in get_args(kind))}
+    assert set(settings) - described == set()
+
+
+def test_every_number_of_an_environment_may_be_a_range():
+    class Ranged:
+        pass
+
+    for name in SHIPPED:
+        fields = dataclasses.fields(env_command(name, lambda setting: Ranged))
+        ranged = {field.name for field in fields if get_args(field.type)[0] is Ranged}
+        assert ranged == {field.name for field in fields if isinstance(field.default, float)}, name
+
+
+@pytest.mark.parametrize("command", [train_command, bench_train_command, profile_command, sweep_command])
+@pytest.mark.parametrize("algo", ["mappo", "qmix", "maddpg"])
+def test_no_two_options_of_a_command_have_one_name(command, algo):
+    given = parse(command(algo, "matrix/penalty"), [algo, "matrix/penalty", "--num-envs", "64"], "test")
+    assert given.learner.num_envs == 64

@@ -1,6 +1,8 @@
 """Sweeps: what is tried, what each trial learns, who goes on, and what is left after a stop."""
 
+import importlib.util
 import json
+import shutil
 from collections import Counter
 
 import jax
@@ -30,6 +32,12 @@ def swept(learner, tmp_path_factory):
     """A small sweep and its folder; not to be changed."""
     out = tmp_path_factory.mktemp("swept") / "sweep"
     return out, sweep(learner, make("matrix/penalty", horizon=5), KEY, space=SPACE, out=out, **PLAN)
+
+
+@pytest.fixture
+def swept_copy(swept, tmp_path):
+    """A copy of the small sweep's folder, to be spoilt."""
+    return shutil.copytree(swept[0], tmp_path / "copy")
 
 
 @pytest.mark.parametrize("text", ["", "x", "1:", "2:1", "log:0:1", "log:1", "1:2:3", "1,1", "nan:1", "log:1,2"])
@@ -96,6 +104,87 @@ def test_a_killed_sweep_goes_on_to_the_same_trials(swept, tmp_path, kept):
     (tmp_path / "trials.jsonl").write_text("".join(whole.splitlines(keepends=True)[:kept]) + '{"trial": 5, "ru')
     resume_sweep(tmp_path)
     assert (tmp_path / "trials.jsonl").read_text() == whole
+
+
+@pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="Optuna is not installed")
+def test_a_killed_sweep_of_optuna_hears_of_the_same_returns_again(learner, tmp_path):
+    plan = {"steps": 40, "trials": 16, "optuna_batch": 6, "sampler": "optuna", "eval_episodes": 4, "devices": 1}
+    sweep(learner, make("matrix/penalty", horizon=5), KEY, space=SPACE, out=tmp_path, **plan)
+    whole = (tmp_path / "trials.jsonl").read_text()
+    assert whole.count("\n") == 16
+    (tmp_path / "trials.jsonl").write_text("".join(whole.splitlines(keepends=True)[:13]))
+    resume_sweep(tmp_path)
+    assert (tmp_path / "trials.jsonl").read_text() == whole
+
+
+def spoilt(row, **changes):
+    return json.dumps({**row, **changes}) + "\n"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda row: "{\n",
+        lambda row: "[1]\n",
+        lambda row: json.dumps({"trial": 0, "rung": 0, "return_sum": 1.0}) + "\n",
+        lambda row: spoilt(row, trial=6),
+        lambda row: spoilt(row, rung=2),
+        lambda row: spoilt(row, rung=None),
+        lambda row: spoilt(row, return_sum=float("nan")),
+        lambda row: spoilt(row, settings={"lr": 1e-3}),
+        lambda row: spoilt(row, settings={"lr": 1e-3, "env.k": -1.0}),
+    ],
+)
+def test_trials_that_are_not_of_this_sweep_are_named_and_kept(swept_copy, cli, snapshot, spoil):
+    lines = (swept_copy / "trials.jsonl").read_text().splitlines(keepends=True)
+    (swept_copy / "trials.jsonl").write_text(spoil(json.loads(lines[0])) + "".join(lines[1:]))
+    before = snapshot(swept_copy)
+    answer = cli("resume", swept_copy)
+    assert answer.status == 1
+    assert "trials.jsonl" in answer.sentence
+    assert "and its trials are made again." in answer.sentence
+    assert snapshot(swept_copy) == before
+
+
+@pytest.mark.parametrize("changes", [None, {"sweep": 3}, {"sweep": {}}, {"learner": 3}], ids=str)
+def test_a_damaged_config_of_a_sweep_is_named(swept_copy, cli, snapshot, changes):
+    config = json.loads((swept_copy / "config.json").read_text())
+    (swept_copy / "config.json").write_text("[]" if changes is None else json.dumps({**config, **changes}))
+    before = snapshot(swept_copy)
+    answer = cli("resume", swept_copy)
+    assert answer.status == 1
+    assert "config.json is" in answer.sentence
+    assert snapshot(swept_copy) == before
+
+
+def test_the_folder_of_another_sweep_is_kept(swept, learner, snapshot):
+    out, before = swept[0], snapshot(swept[0])
+    env = make("matrix/penalty", horizon=5)
+    for key, space, changes in (
+        (jax.random.key(4), SPACE, {}),
+        (KEY, {"lr": "log:1e-4:1e-2"}, {}),
+        (KEY, SPACE, {"trials": 7}),
+    ):
+        with pytest.raises(SettingError, match="already holds a run"):
+            sweep(learner, env, key, space=space, out=out, **{**PLAN, **changes})
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "sentence"),
+    [
+        ("eval", [], "holds a sweep and no run: train its best by `jaxmarl-lite train --config"),
+        ("render", [], "holds a sweep and no run"),
+        ("plot", [], "holds a sweep and no run"),
+        ("resume", ["--steps", "640"], "a sweep goes on as it was begun: leave out --steps and --devices."),
+    ],
+)
+def test_what_is_asked_of_runs_is_refused_of_a_sweep(swept, cli, snapshot, command, words, sentence):
+    before = snapshot(swept[0])
+    answer = cli(command, swept[0], *words)
+    assert answer.status == 2
+    assert sentence in answer.sentence
+    assert snapshot(swept[0]) == before
 
 
 def test_one_trial_that_diverges_does_not_stop_the_others(learner, probe):

@@ -84,7 +84,7 @@ class PredatorPrey(SimpleTag):
 
     def scripted_force(self, state: WorldState) -> Array:
         """Return the force of prey that flee from the nearest predator."""
-        hunters, prey = state.agent_pos[: self.num_adversaries], state.agent_pos[self.num_adversaries :]
+        hunters, prey = self.sides(state)
         away = prey - hunters[0]
         for hunter in hunters[1:]:
             other = prey - hunter

@@ -6,17 +6,18 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxmarl_lite.core.env import Array
-from jaxmarl_lite.core.settings import require_choice, require_int, require_number
+from jaxmarl_lite.core.settings import require_choice
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState
+from jaxmarl_lite.environments.mpe.hunt import ADVERSARY_RADIUS, Hunt
+from jaxmarl_lite.environments.mpe.scenario import Role, WorldState
 
-ADVERSARY_RADIUS, GOOD_RADIUS, OBSTACLE_RADIUS = 0.075, 0.05, 0.2
+GOOD_RADIUS = 0.05
 CATCH = 10.0
 EDGE_MARGIN = 0.05  # the heuristic prey sees an edge no nearer than this
 
 
 @struct.dataclass(eq=False)
-class SimpleTag(Scenario):
+class SimpleTag(Hunt):
     """Adversaries hunt prey, who are faster, round obstacles that stop both.
 
     The semantics are those of simple_tag_v3 of mpe2. Every adversary gets 10 for every pair of an adversary and a prey
@@ -47,33 +48,12 @@ class SimpleTag(Scenario):
     Raises SettingError on a setting out of range.
     """
 
-    num_good: int = struct.field(pytree_node=False, default=1)
-    """number of prey, G"""
-    num_adversaries: int = struct.field(pytree_node=False, default=3)
-    """number of adversaries"""
-    num_obstacles: int = struct.field(pytree_node=False, default=2)
-    """number of obstacles, O"""
     prey: Literal["learnt", "heuristic"] = struct.field(pytree_node=False, default="learnt")
     """learnt: prey are agents; heuristic: they flee by a fixed rule and only adversaries are agents"""
-    adversary_accel: float = 3.0
-    """force of an adversary's full push (a leaf)"""
-    adversary_speed: float = 1.0
-    """greatest speed of an adversary, length/s (a leaf)"""
-    good_accel: float = 4.0
-    """force of a prey's full push (a leaf)"""
-    good_speed: float = 1.3
-    """greatest speed of a prey, length/s (a leaf)"""
-
-    collides = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_int("num_good", self.num_good)
-        require_int("num_adversaries", self.num_adversaries)
-        require_int("num_obstacles", self.num_obstacles, low=0)
         require_choice("prey", self.prey, ("learnt", "heuristic"))
-        for name in ("adversary_accel", "adversary_speed", "good_accel", "good_speed"):
-            require_number(name, getattr(self, name), low=0.0)
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -90,11 +70,6 @@ class SimpleTag(Scenario):
         )  # fmt: skip
         return hunters, prey
 
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """Obstacles."""
-        return (Mark("obstacle", self.num_obstacles, OBSTACLE_RADIUS, span=0.9, is_solid=True),)
-
     def views(self, state: WorldState) -> list[Array]:
         """Show everything but adversaries' velocities."""
         pos, vel, num = state.agent_pos, state.agent_vel, self.num_adversaries
@@ -108,14 +83,14 @@ class SimpleTag(Scenario):
 
     def rewards(self, state: WorldState) -> Array:
         """Pay adversaries together for all catches; charge each prey for its own, and for leaving the arena."""
-        hunters, prey = state.agent_pos[: self.num_adversaries], state.agent_pos[self.num_adversaries :]
+        hunters, prey = self.sides(state)
         caught = world.touching(prey, hunters, ADVERSARY_RADIUS + GOOD_RADIUS)
         team = world.to_each(CATCH * world.added(caught), self.num_adversaries)
         return world.joined([team, -CATCH * caught - world.edge_cost(prey)])
 
     def scripted_force(self, state: WorldState) -> Array:
         """Return the force of prey that flee from adversaries and edges."""
-        hunters, prey = state.agent_pos[: self.num_adversaries], state.agent_pos[self.num_adversaries :]
+        hunters, prey = self.sides(state)
         away = [prey - hunter for hunter in hunters]
         near = [jnp.maximum(jnp.square(d[:, 0]) + jnp.square(d[:, 1]), EDGE_MARGIN**2)[:, None] for d in away]
         flight = world.added([d / square for d, square in zip(away, near, strict=True)])

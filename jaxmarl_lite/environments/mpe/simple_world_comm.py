@@ -7,16 +7,17 @@ import numpy as np
 from flax import struct
 
 from jaxmarl_lite.core.env import Array
-from jaxmarl_lite.core.settings import require_int, require_number
+from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.environments.mpe import world
-from jaxmarl_lite.environments.mpe.scenario import Mark, Role, Scenario, WorldState
+from jaxmarl_lite.environments.mpe.hunt import ADVERSARY_RADIUS, Hunt
+from jaxmarl_lite.environments.mpe.scenario import Mark, Role, WorldState
 
-ADVERSARY_RADIUS, GOOD_RADIUS, OBSTACLE_RADIUS, FOOD_RADIUS, FOREST_RADIUS = 0.075, 0.045, 0.2, 0.03, 0.3
+GOOD_RADIUS, FOOD_RADIUS, FOREST_RADIUS = 0.045, 0.03, 0.3
 CATCH, EDGE, FOOD, HUNGER, CHASE = 5.0, 2.0, 2.0, 0.05, 0.1
 
 
 @struct.dataclass(eq=False)
-class SimpleWorldComm(Scenario):
+class SimpleWorldComm(Hunt):
     """Adversaries hunt prey that eat; who is in a forest is seen only from within it, or by the leader, who speaks.
 
     The semantics are those of simple_world_comm_v3 of mpe2. An adversary gets 5 for every pair of an adversary and a
@@ -61,25 +62,12 @@ class SimpleWorldComm(Scenario):
     """number of forests, F"""
     num_words: int = struct.field(pytree_node=False, default=4)
     """number of words, C"""
-    adversary_accel: float = 3.0
-    """force of an adversary's full push (a leaf)"""
-    adversary_speed: float = 1.0
-    """greatest speed of an adversary, length/s (a leaf)"""
-    good_accel: float = 4.0
-    """force of a prey's full push (a leaf)"""
-    good_speed: float = 1.3
-    """greatest speed of a prey, length/s (a leaf)"""
-
-    collides = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("num_good", "num_adversaries", "num_food", "num_words"):
-            require_int(name, getattr(self, name))
-        for name in ("num_obstacles", "num_forests"):
-            require_int(name, getattr(self, name), low=0)
-        for name in ("adversary_accel", "adversary_speed", "good_accel", "good_speed"):
-            require_number(name, getattr(self, name), low=0.0)
+        require_int("num_food", self.num_food)
+        require_int("num_forests", self.num_forests, low=0)
+        require_int("num_words", self.num_words)
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -100,7 +88,7 @@ class SimpleWorldComm(Scenario):
     def marks(self) -> tuple[Mark, ...]:
         """Obstacles, food and forests."""
         return (
-            Mark("obstacle", self.num_obstacles, OBSTACLE_RADIUS, span=0.9, is_solid=True),
+            *super().marks,
             Mark("food", self.num_food, FOOD_RADIUS, span=0.9, colour="tab:blue"),
             Mark("forest", self.num_forests, FOREST_RADIUS, span=0.9, colour="yellowgreen"),
         )
@@ -121,7 +109,7 @@ class SimpleWorldComm(Scenario):
 
     def rewards(self, state: WorldState) -> Array:
         """Pay for catches, chases and meals."""
-        hunters, prey = state.agent_pos[: self.num_adversaries], state.agent_pos[self.num_adversaries :]
+        hunters, prey = self.sides(state)
         food = state.landmark_pos[self.num_obstacles : self.num_obstacles + self.num_food]
         caught = world.touching(prey, hunters, ADVERSARY_RADIUS + GOOD_RADIUS)
         hunting = CATCH * world.added(caught) - CHASE * world.nearest_distance(hunters, prey)

@@ -41,9 +41,11 @@ class Probe:
     actions: tuple[int, ...] = struct.field(pytree_node=False, default=(2,))
     length: int = struct.field(pytree_node=False, default=1)
     limited: bool = struct.field(pytree_node=False, default=False)
+    """it is a time limit that ends the episode"""
     dying: tuple[int, ...] = struct.field(pytree_node=False, default=())
     turns: bool = struct.field(pytree_node=False, default=False)
     continuous: bool = struct.field(pytree_node=False, default=False)
+    """an action is a number from -1 to 1"""
 
     def __post_init__(self) -> None:
         require_int("length", self.length)
