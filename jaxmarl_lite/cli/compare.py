@@ -101,7 +101,7 @@ def _report(title: str, results: Sequence["CellResult"], out: Path, *, as_json: 
     from jaxmarl_lite.comparing.outputs import REPORT
 
     summaries = [result.summary for result in results if result.summary]
-    programs = len({program for summary in summaries for program in summary["programs"]})
+    programs = len({program for summary in summaries for program in summary.get("programs", ())})
     others = len(results) - len(summaries) - sum(result.failure is not None for result in results)
     if as_json:
         runs = [

@@ -125,13 +125,15 @@ class SuiteLine(_Line):
 
     def __call__(self, at: "SuiteProgress") -> None:
         """Redraw the line."""
-        left = "" if at.seconds_left is None else str(timedelta(seconds=round(at.seconds_left)))
+        is_over = at.cells_done == at.cells_in_all
+        left = "" if is_over or at.seconds_left is None else str(timedelta(seconds=round(at.seconds_left)))
+        name = "writing the report" if is_over else at.cell.name
         figures = f"{at.cells_done} of {at.cells_in_all} runs"
         if at.block:
             mean = sum(row["eval_return_sum"] for row in at.block.rows) / len(at.block.rows)
             figures += f"  {at.block.env_steps_per_second:,.0f} steps/s  return {mean:.2f}"
         self._progress.update(
-            self._task, description=at.cell.name, total=at.env_steps_in_all, completed=at.env_steps, figures=figures,
+            self._task, description=name, total=at.env_steps_in_all, completed=at.env_steps, figures=figures,
             left=left,
         )  # fmt: skip
         if at.result:

@@ -63,7 +63,7 @@ def main(args: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except KeyboardInterrupt:
-        console.say("stopped; a run that was writing a folder goes on with `jaxmarl-lite resume`.")
+        console.say("stopped; a run in a folder goes on with `jaxmarl-lite resume`, a comparison by the same command.")
         return INTERRUPTED
     return 0
 

@@ -8,8 +8,6 @@ import filelock
 
 from jaxmarl_lite.core.errors import SettingError
 
-_SUFFIX = ".claim"
-
 
 @contextmanager
 def claim(path: Path) -> Iterator[bool]:
@@ -17,7 +15,7 @@ def claim(path: Path) -> Iterator[bool]:
 
     The operating system takes it from a process that dies, whatever way.
     """
-    lock = filelock.FileLock(path.with_name(path.name + _SUFFIX))
+    lock = filelock.FileLock(path.with_name(f".{path.name}.claim"))  # hidden from `plot runs/*/*`
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)

@@ -195,19 +195,18 @@ class _Work:
 
     def _timed(self, job: _Job) -> loop.Callback:
         """Return a callback of training that takes the time of every block and tells of it."""
-        last, algo = time.perf_counter(), job.cell.algo_name
-        seeds, before = job.cell.plan.seeds, None
+        last, is_first = time.perf_counter(), True
 
         def told(block: loop.Progress) -> None:
-            nonlocal last, before
-            now, size = time.perf_counter(), block.env_steps // block.block * seeds
+            nonlocal last, is_first
+            now, size = time.perf_counter(), block.env_steps // block.block * job.cell.plan.seeds
             seconds = now - last
-            if before is None:
+            if is_first:
                 training = min(size / block.env_steps_per_second, seconds)
                 self._pace.saw_start(seconds - training)
                 seconds = training
-            self._pace.saw(algo, size, seconds)
-            last, before = now, block.block
+            self._pace.saw(job.cell.algo_name, size, seconds)
+            last, is_first = now, False
             self._done[job.cell.name] = block.env_steps
             self._tell(job, block, None)
 

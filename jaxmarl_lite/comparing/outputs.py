@@ -12,7 +12,6 @@ from jaxmarl_lite.comparing.suite import Cell, Suite
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.training.folder import Row
 from jaxmarl_lite.training.load import load
-from jaxmarl_lite.training.machine import machine
 from jaxmarl_lite.view.canvas import write_bytes
 from jaxmarl_lite.view.episode import about_run, play_episodes
 from jaxmarl_lite.view.learning import draw_curves
@@ -68,7 +67,7 @@ def write_outputs(suite: Suite, out: Path, finished: Sequence[Finished], missing
                 for one, curve in zip(finished, curves, strict=True)
             },
             _costs(finished),
-            machine()["versions"],
+            _versions(finished),
         )
         _write(out / REPORT, report_page(report))
     except RunError as error:
@@ -84,7 +83,7 @@ def _compared(curves: Sequence[Curve], bounds: Mapping[str, tuple[float, float]]
 
 def _facts(suite: Suite, finished: Sequence[Finished]) -> dict[str, str]:
     cells = [one.summary for one in finished]
-    programs = {program for summary in cells for program in summary["programs"]}
+    programs = {program for summary in cells for program in summary.get("programs", ())}
     steps = sum(summary["env_steps"] * summary["seeds"] for summary in cells)
     return {
         "runs": f"{len(finished)} of {len(suite.cells)}",
@@ -110,8 +109,16 @@ def _replay(one: Finished, seed: int) -> Replay:
     policy = load(one.path, seed=seed, greedy=not is_drawn)
     about = about_run(one.path, seed=seed, key=0, is_drawn=is_drawn)
     title = f"{one.cell.task_name}: {one.cell.algo_name}, seed {seed}"
-    page = episodes_page(policy.env, play_episodes(policy, 0, 1), about={**about, "title": title}, dpi=_DPI)
+    page = episodes_page(
+        policy.env, play_episodes(policy, 0, 1), about={**about, "title": title, "run": one.cell.folder}, dpi=_DPI
+    )
     return Replay(title, page)
+
+
+def _versions(finished: Sequence[Finished]) -> dict[str, str]:
+    """Return the versions that the runs were made with; several, where runs are of several days."""
+    told = [one.summary["versions"] for one in finished]
+    return {name: ", ".join(dict.fromkeys(versions[name] for versions in told)) for name in told[0]}
 
 
 def _costs(finished: Sequence[Finished]) -> list[list[str]]:

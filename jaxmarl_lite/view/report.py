@@ -14,6 +14,7 @@ from jaxmarl_lite.view.standings import NOTE, Aggregate, Standing, Standings, ag
 from jaxmarl_lite.view.template import filled, part
 
 _SHADES = {True: "33, 102, 172", False: "178, 24, 43"}  # the ends of matplotlib's RdBu, for better and worse
+_BESIDE = 6  # algorithms, of whom a table fits beside a figure
 _DASHES = {"-": "solid", "--": "dashed", ":": "dotted"}
 
 
@@ -78,17 +79,18 @@ def report_page(report: Report) -> str:
 def _summary(report: Report, styles: Mapping[str, Any]) -> str:
     lost = "".join(f'<p class="failed">{_safe(name)}: {_safe(why)}</p>' for name, why in report.missing.items())
     if isinstance(report.compared, str):
-        return f'{lost}<p class="note">{_safe(report.compared)}</p>'
+        return f'{lost}<p class="note">{_safe(report.compared[:1].upper() + report.compared[1:])}</p>'
     compared = report.compared
     figure, axes = new_figure(5.0, 3.4)
     draw_profiles(axes, compared.scores, styles)
     axes.set_title("")
     profile = f"<figure><h3>Performance profile</h3>{_image(figure, 'performance profiles')}</figure>"
-    left = f" Left out: {', '.join(compared.left_out)}." if compared.left_out else ""
+    layout = "two" if len(compared.scores) <= _BESIDE else "one"
+    left = " Left out, for want of a run or because all evaluations were equal: " + ", ".join(compared.left_out) + "."
     return (
         f"{lost}{_aggregates(aggregates_of(compared), list(compared.scores))}"
-        f'<div class="two"><div>{_legend(report.curves, styles)}{profile}</div>{_chances(compared)}</div>'
-        f'<p class="note">{_safe(scores_note(compared) + left)}</p>'
+        f'<div class="{layout}"><div>{_legend(report.curves, styles)}{profile}</div>{_chances(compared)}</div>'
+        f'<p class="note">{_safe(scores_note(compared) + left * bool(compared.left_out))}</p>'
     )
 
 

@@ -37,7 +37,7 @@ class Compared(NamedTuple):
     bounds: dict[str, tuple[float, float]]
     """by environment"""
     left_out: list[str]
-    """environments in which not all algorithms were trained"""
+    """environments in which not all algorithms were trained, or that have no scale"""
     given: frozenset[str]
     """environments whose bounds were given"""
 
