@@ -7,6 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxmarl_lite.comparing.compare import compare
+    from jaxmarl_lite.comparing.suite import read_suite
     from jaxmarl_lite.core.env import Env, TimeStep
     from jaxmarl_lite.core.errors import RunError, SettingError
     from jaxmarl_lite.core.spec import Spec
@@ -35,11 +37,13 @@ _HOMES = {
     "VecEnv": "environments.vectorize",
     "algos": "learners.presets",
     "check_env": "environments.contract",
+    "compare": "comparing.compare",
     "envs": "environments.registry",
     "evaluate": "training.evaluate",
     "load": "training.load",
     "make": "environments.registry",
     "make_learner": "learners.presets",
+    "read_suite": "comparing.suite",
     "register": "environments.registry",
     "replicate": "learners.replicate",
     "resume": "training.loop",
@@ -61,11 +65,13 @@ __all__ = [
     "__version__",
     "algos",
     "check_env",
+    "compare",
     "envs",
     "evaluate",
     "load",
     "make",
     "make_learner",
+    "read_suite",
     "register",
     "replicate",
     "resume",

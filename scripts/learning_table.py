@@ -176,7 +176,7 @@ ROWS = {
             f"--eval-episodes 512 --seeds {seeds}",
             "-12 (HARL's MAPPO)",
         )
-        for algo, steps, seeds in (("ippo", "1e7", 3), ("mappo", "2e7", 4))
+        for algo, steps, seeds in (("ippo", "1e7", 3), ("mappo", "1e7", 4))
     },
 }
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -18,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from jaxmarl_lite.comparing.compare import CellResult, SuiteProgress
     from jaxmarl_lite.training.loop import Progress as BlockProgress
     from jaxmarl_lite.tuning.climb import SweepProgress
 
@@ -69,7 +72,7 @@ def tracked(items: Sequence[T], describe: Callable[[T], str]) -> Iterator[T]:
 class _Line:
     """One line that is drawn anew as work goes on. Silent without a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: ProgressColumn | None = None) -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -77,11 +80,11 @@ class _Line:
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            left or TimeRemainingColumn(),
             console=stderr,
             disable=not stderr.is_terminal,
         )
-        self._task = self._progress.add_task("compiling", total=None, figures="")
+        self._task = self._progress.add_task("compiling", total=None, figures="", left="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -112,6 +115,35 @@ class SweepLine(_Line):
         self._progress.update(
             self._task, description="searching", total=at.env_steps_in_all, completed=at.env_steps, figures=figures
         )
+
+
+class SuiteLine(_Line):
+    """A callback of a comparison: a line for each cell that has ended, and below them one that is drawn anew."""
+
+    def __init__(self) -> None:
+        super().__init__(TextColumn("{task.fields[left]}"))
+
+    def __call__(self, at: "SuiteProgress") -> None:
+        """Redraw the line."""
+        is_over = at.cells_done == at.cells_in_all
+        left = "" if is_over or at.seconds_left is None else str(timedelta(seconds=round(at.seconds_left)))
+        name = "writing the report" if is_over else at.cell.name
+        figures = f"{at.cells_done} of {at.cells_in_all} runs"
+        if at.block:
+            mean = sum(row["eval_return_sum"] for row in at.block.rows) / len(at.block.rows)
+            figures += f"  {at.block.env_steps_per_second:,.0f} steps/s  return {mean:.2f}"
+        self._progress.update(
+            self._task, description=name, total=at.env_steps_in_all, completed=at.env_steps, figures=figures,
+            left=left,
+        )  # fmt: skip
+        if at.result:
+            say(f"{at.cells_done} of {at.cells_in_all}: {_ended(at.result)}{left and f'; {left} left'}")
+
+
+def _ended(result: "CellResult") -> str:
+    if result.summary is None:
+        return f"{result.cell.name} failed: {result.failure}"
+    return f"{result.cell.name} return {_text(result.summary['eval']['return_sum'])}"
 
 
 def _text(value: Any) -> str:

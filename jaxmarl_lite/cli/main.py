@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxmarl_lite
-from jaxmarl_lite.cli import console, measure, options, see, sweep
+from jaxmarl_lite.cli import compare, console, measure, options, see, sweep
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int, require_known
 from jaxmarl_lite.training.plan import read_settings
@@ -25,6 +25,7 @@ jaxmarl-lite trains, evaluates, draws and times teams of agents in JAX.
   jaxmarl-lite render RUN       show episodes of a trained team: as a GIF, a PNG, or a page that replays them
   jaxmarl-lite plot RUN...      draw runs beside one another: learning curves, scores, choices in games
   jaxmarl-lite sweep ALGO ENV   search for settings: many trials as one program
+  jaxmarl-lite compare SUITE    train algorithms x tasks x seeds of a file, and report how they compare
   jaxmarl-lite bench env ENV    measure how fast an environment steps
   jaxmarl-lite bench train ALGO ENV
                                 measure how fast a learner trains, and where the time goes
@@ -62,7 +63,7 @@ def main(args: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except KeyboardInterrupt:
-        console.say("stopped; a run that was writing a folder goes on with `jaxmarl-lite resume`.")
+        console.say("stopped; a run in a folder goes on with `jaxmarl-lite resume`, a comparison by the same command.")
         return INTERRUPTED
     return 0
 
@@ -177,6 +178,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "render": see.render,
     "plot": see.plot,
     "sweep": sweep.sweep,
+    "compare": compare.compare,
     "bench": measure.bench,
     "profile": measure.profile,
     "list": list_names,

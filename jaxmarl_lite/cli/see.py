@@ -43,26 +43,14 @@ def render(args: list[str]) -> None:
     require_int("columns", given.columns, low=2)
     require_int("key", given.key, low=0, high=2**32 - 1)
 
-    import jax
-
-    from jaxmarl_lite.training.folder import RunFolder
     from jaxmarl_lite.training.load import load
-    from jaxmarl_lite.view.episode import play_episode
+    from jaxmarl_lite.view.episode import about_run, play_episodes
     from jaxmarl_lite.view.render import check_drawable, write_episodes
 
     policy = load(given.run, seed=given.seed, greedy=not given.sample)
     check_drawable(policy.env, given.out)
-    keys = jax.random.split(jax.random.key(given.key), given.episodes)
-    episodes = [play_episode(policy.env, policy, key) for key in keys]
-    config = RunFolder.open(given.run).config()
-    about = {
-        "title": f"{config['algo']} in {config['env']}",
-        "run": given.run,
-        "seed": given.seed,
-        "actions": "drawn" if given.sample else "likeliest",
-        "key of the episodes": given.key,
-        **config["env_settings"],
-    }
+    episodes = play_episodes(policy, given.key, given.episodes)
+    about = about_run(given.run, seed=given.seed, key=given.key, is_drawn=given.sample)
     with console.stderr.status(f"drawing {given.out}"):
         write_episodes(policy.env, episodes, given.out, about=about, columns=given.columns)
     console.say(f"wrote {given.out}")

@@ -7,6 +7,7 @@ A statistic maps such a list to [...]; leading axes are whatever else there is, 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy.stats
 
 Scores = Sequence[np.ndarray]
 Statistic = Callable[..., np.ndarray]
@@ -68,6 +69,28 @@ def interval(statistic: Statistic, *groups: Scores, resamples: int = RESAMPLES) 
     if all(runs.shape[-1] < 2 for scores in groups for runs in scores):
         return np.full_like(low, np.nan), np.full_like(high, np.nan)
     return low, high
+
+
+def mean_interval(runs: np.ndarray) -> tuple[float, float] | None:
+    """Return the 95 % interval of the mean of float [N] runs by Student's t; None where one tells nothing of it."""
+    num = len(runs)
+    if num < 2:
+        return None
+    half = scipy.stats.t.ppf((1.0 + LEVEL) / 2.0, num - 1) * runs.std(ddof=1) / num**0.5
+    return float(runs.mean() - half), float(runs.mean() + half)
+
+
+def is_worse(runs: np.ndarray, best: np.ndarray) -> bool:
+    """Return whether the mean of float [N] runs is below that of float [M] others by more than chance.
+
+    That is Welch's t test for unequal variances, one-sided at 5 % (Welch 1947). Single runs tell nothing of chance:
+    then the lower mean is worse.
+    """
+    if min(len(runs), len(best)) < 2 or max(runs.std(), best.std()) == 0.0:
+        return bool(runs.mean() < best.mean())
+    told = [figure for x in (runs, best) for figure in (x.mean(), x.std(ddof=1), len(x))]
+    test = scipy.stats.ttest_ind_from_stats(*told, equal_var=False, alternative="less")
+    return bool(test.pvalue < 1.0 - LEVEL)
 
 
 def _resampled(rng: np.random.Generator, runs: np.ndarray, resamples: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Compiling, timed apart from running and remembered between processes."""
 
+import hashlib
 import os
 import sys
 import time
@@ -27,12 +28,15 @@ class Stopwatch:
     def __init__(self) -> None:
         self.trace_seconds = 0.0
         self.compile_seconds = 0.0
+        self.programs: list[str] = []
+        """a digest of each program: equal ones are compiled once, and then fetched"""
 
     def compiled(self, function: Callable[..., Any], *args: Any, donate: tuple[int, ...] = ()) -> Any:
         """Return `function` compiled for arguments of these shapes; the time it takes is added up here."""
         begin = time.perf_counter()
         lowered = jax.jit(function, donate_argnums=donate).lower(*args)
         middle = time.perf_counter()
+        self.programs.append(hashlib.sha256(lowered.as_text().encode()).hexdigest()[:12])
         program = lowered.compile(_compiler_options())
         self.trace_seconds += middle - begin
         self.compile_seconds += time.perf_counter() - middle

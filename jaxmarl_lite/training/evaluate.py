@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 
 from jaxmarl_lite.core.env import Array, Env, Key, Tree
 from jaxmarl_lite.core.shard import WHOLE, Shard
 from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.learner import Policy
+from jaxmarl_lite.ops.reliability import mean_interval
 
 
 class Episodes(NamedTuple):
@@ -65,21 +65,14 @@ def summarise(episodes: Episodes) -> dict[str, Any]:
     """
     returns = np.asarray(episodes.episode_return, np.float64)
     per_seed = returns.sum(-1).mean(-1)
+    interval = mean_interval(per_seed)
     return {
         "episodes": int(returns.shape[0] * returns.shape[1]),
         "return_sum": float(per_seed.mean()),
-        "return_sum_ci95": _interval(per_seed),
+        "return_sum_ci95": interval and list(interval),
         "return_sum_min": float(returns.sum(-1).min()),
         "return_sum_max": float(returns.sum(-1).max()),
         "return_per_agent": returns.mean((0, 1)).tolist(),
         "length": float(np.mean(episodes.length)),
         "return_sum_per_seed": per_seed.tolist(),
     }
-
-
-def _interval(per_seed: np.ndarray) -> list[float] | None:
-    count = len(per_seed)
-    if count < 2:
-        return None
-    half = scipy.stats.t.ppf(0.975, count - 1) * per_seed.std(ddof=1) / count**0.5
-    return [float(per_seed.mean() - half), float(per_seed.mean() + half)]

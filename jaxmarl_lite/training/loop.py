@@ -54,10 +54,8 @@ def train(
     learning produces a number that is not finite; what was saved before stays.
     """
     sizes = Plan(steps=steps, seeds=seeds, **plan)
-    learner.check(env.spec)
     check_shapes(env)
-    sizes = replace(sizes, devices=choose_devices(learner, sizes.eval_episodes, sizes.devices))
-    _require_room(learner, env, sizes)
+    sizes = fitted(learner, env, sizes)
     cut = schedule(sizes, learner.settings.steps_per_update)
     key = typed(key)
     folder = None
@@ -158,6 +156,7 @@ def _run(
         "env_steps": cut.blocks * steps_per_block,
         "trace_seconds": watch.trace_seconds,
         "compile_seconds": watch.compile_seconds,
+        "programs": watch.programs,
         "train_seconds": seconds,
         "eval_seconds": math.fsum(row.get("eval_seconds", 0.0) for row in timings),
         "env_steps_per_second": len(timings) * steps_per_block * plan.seeds / seconds,
@@ -168,6 +167,17 @@ def _run(
     if folder:
         folder.write_summary(summary)
     return Result(state, rows, summary)
+
+
+def fitted(learner: Learner, env: Env, plan: Plan) -> Plan:
+    """Return the plan of a run with the devices that it will take; nothing is compiled.
+
+    Raises SettingError if the learner cannot learn there, or the run not be shared so, or not fit the memory.
+    """
+    learner.check(env.spec)
+    plan = replace(plan, devices=choose_devices(learner, plan.eval_episodes, plan.devices))
+    _require_room(learner, env, plan)
+    return plan
 
 
 def _require_room(learner: Learner, env: Env, plan: Plan) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from jaxmarl_lite.core.env import Env, Key
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.core.settings import require_int, require_number
+from jaxmarl_lite.core.settings import require_bool, require_int, require_number
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.learner import Learner, Settings
 from jaxmarl_lite.learners.presets import make_learner, preset
@@ -43,6 +44,7 @@ class Plan:
         require_number("steps", self.steps, low=1)
         for name in ("seeds", "blocks", "eval_episodes", "keep"):
             require_int(name, getattr(self, name))
+        require_bool("sample_eval", self.sample_eval)
         if self.devices is not None:
             require_int("devices", self.devices)
 
@@ -112,7 +114,7 @@ def from_config(config: dict[str, Any]) -> tuple[Learner, Env, Key, Plan, Schedu
     the config is not one.
     """
     try:
-        learner = _learner_of(config)
+        learner = learner_of(config)
         env = registry.make(config["env"], **config["env_settings"])
         key = jax.random.wrap_key_data(jnp.asarray(config["key"]["data"], jnp.uint32), impl=config["key"]["impl"])
         return learner, env, key, Plan(**config["plan"]), Schedule(**config["schedule"])
@@ -129,7 +131,7 @@ def read_settings(path: Path) -> tuple[str, Settings, str, dict[str, Any]]:
     """
     try:
         config = json.loads(path.read_text())
-        learner = _learner_of(config)
+        learner = learner_of(config)
         return learner.name, learner.settings, str(config["env"]), dict(config["env_settings"])
     except SettingError:
         raise
@@ -142,10 +144,18 @@ def read_settings(path: Path) -> tuple[str, Settings, str, dict[str, Any]]:
         ) from None
 
 
-def _learner_of(config: dict[str, Any]) -> Learner:
+def learner_of(config: Mapping[str, Any]) -> Learner:
+    """Return the learner of a config's `algo` and `learner`, which may leave out settings.
+
+    Raises SettingError on an unknown name or setting or on a value that is not allowed.
+    """
     name, settings = config["algo"], dict(config["learner"])
     tuples = {field for field, value in dataclasses.asdict(preset(name)).items() if isinstance(value, tuple)}
-    return make_learner(name, **{k: tuple(v) if k in tuples else v for k, v in settings.items()})
+    for setting in tuples & settings.keys():
+        if not isinstance(settings[setting], list | tuple):
+            raise SettingError(f"{setting}={settings[setting]!r} is not allowed: it must be a list.")
+        settings[setting] = tuple(settings[setting])
+    return make_learner(name, **settings)
 
 
 def plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The one door to matplotlib."""
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure in the format of its suffix; raises RunError if that cannot be done."""
+    write_bytes(path, _drawn(figure, path.suffix[1:].lower()))
+
+
+def as_address(figure: Any) -> str:
+    """Return a figure as the address of an image that has all of it within, for a page."""
+    return "data:image/svg+xml;base64," + base64.b64encode(_drawn(figure, "svg")).decode()
+
+
+def hex_colour(colour: str) -> str:
+    """Return one of matplotlib's colours as #rrggbb; raises ImportError if it is not installed."""
+    from matplotlib.colors import to_hex
+
+    return to_hex(colour)
+
+
+def _drawn(figure: Any, kind: str) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
-    write_bytes(path, file.getvalue())
+    figure.savefig(file, format=kind, dpi=120)
+    return file.getvalue()

@@ -44,22 +44,28 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
     panels = np.ravel(panels)
     table = []
     for curve in curves:
-        band, axes, style = band_of(curve), panels[tasks.index(curve.task)], styles[curve.algo]
-        axes.plot(curve.steps, band.middle, lw=2.0, label=curve.algo, **style)
-        axes.fill_between(curve.steps, band.low, band.high, color=style["color"], alpha=0.2, lw=0)
+        band = draw_band(panels[tasks.index(curve.task)], curve, styles[curve.algo])
         numbers = zip(curve.steps, *band, itertools.repeat(curve.values.shape[1]))
         table += [(curve.task, curve.algo, *row) for row in numbers]
     for axes, task in zip(panels, tasks, strict=False):
         axes.set_title(textwrap.fill(task, 50), fontsize=11)
-        axes.grid(color="0.9")
-        count_steps(axes)
     for axes in panels[len(tasks) :]:
         axes.set_axis_off()
-    figure.supxlabel(f"environment steps of each seed\n{_note(curves)}", fontsize=9)
+    figure.supxlabel(f"environment steps of each seed\n{curves_note(curves)}", fontsize=9)
     figure.supylabel("return, summed over agents" if metric == RETURN else metric, fontsize=10)
     add_legend(figure, panels, {algo: f"{algo} ({_seeds(curves, algo)})" for algo in styles})
     save_figure(figure, path)
     write_table(path, ["environment", "algorithm", "env_steps", "iqm", "low", "high", "seeds"], table)
+
+
+def draw_band(axes: Any, curve: Curve, style: Mapping[str, Any]) -> Band:
+    """Draw a curve into a panel and return what is drawn of it."""
+    band = band_of(curve)
+    axes.plot(curve.steps, band.middle, lw=2.0, label=curve.algo, **style)
+    axes.fill_between(curve.steps, band.low, band.high, color=style["color"], alpha=0.2, lw=0)
+    axes.grid(color="0.9")
+    count_steps(axes)
+    return band
 
 
 def styles_of(curves: Sequence[Curve]) -> dict[str, dict[str, Any]]:
@@ -84,7 +90,8 @@ def count_seeds(numbers: Iterable[int]) -> str:
     return f"{few} seed{'s' if few > 1 else ''}" if few == many else f"{few} to {many} seeds"
 
 
-def _note(curves: Sequence[Curve]) -> str:
+def curves_note(curves: Sequence[Curve]) -> str:
+    """Return what lines and bands are."""
     if all(curve.values.shape[1] == 1 for curve in curves):
         return "one seed: no interval is known"
     return f"interquartile mean over seeds, and its 95 % interval by {RESAMPLES:,} bootstrap resamples of seeds"

@@ -5,9 +5,7 @@ import html
 import io
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.view.canvas import write_bytes
 from jaxmarl_lite.view.episode import Frame
 from jaxmarl_lite.view.pictures import Picture, draw_frames
+from jaxmarl_lite.view.template import filled, part
 
 DPI = 120
 PALETTE = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#ff9da6", "#9d755d", "#eeca3b", "#79706e")
@@ -27,12 +26,17 @@ About = Mapping[str, Any]
 
 
 def write_page(env: Env, episodes: Sequence[Sequence[Frame]], path: Path, *, about: About) -> None:
-    """Write a page that replays episodes; raises RunError if the file cannot be written.
+    """Write a page that replays episodes; raises RunError if the file cannot be written."""
+    write_bytes(path, episodes_page(env, episodes, about=about).encode())
+
+
+def episodes_page(env: Env, episodes: Sequence[Sequence[Frame]], *, about: About, dpi: int = DPI) -> str:
+    """Return a page that replays episodes.
 
     Pictures are drawn by the environment's own `draw`; without one the page shows the numbers only.
     """
-    drawn = [list(draw_frames(env, episode, dpi=DPI)) for episode in episodes] if hasattr(env, "draw") else None
-    write_bytes(path, page(replay_data(env.spec, episodes, drawn, about=about)).encode())
+    drawn = [list(draw_frames(env, episode, dpi=dpi)) for episode in episodes] if hasattr(env, "draw") else None
+    return page(replay_data(env.spec, episodes, drawn, about=about))
 
 
 def page(data: Mapping[str, Any]) -> str:
@@ -43,8 +47,7 @@ def page(data: Mapping[str, Any]) -> str:
         "data": _script_safe(json.dumps(data, separators=(",", ":"))),
         "script": _file("numbers.js") + _file("replay.js"),
     }
-    # In one pass, so that nothing that was put in is taken for a place to put something.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("replay.html"))
+    return filled(_file("replay.html"), parts)
 
 
 def replay_data(
@@ -128,4 +131,4 @@ def _script_safe(text: str) -> str:
 
 
 def _file(name: str) -> str:
-    return (resources.files("jaxmarl_lite.view") / "replay" / name).read_text(encoding="utf-8")
+    return part("replay", name)

@@ -67,7 +67,22 @@ def curves_of(runs: Sequence[Run], metric: str = RETURN) -> list[Curve]:
     groups: dict[tuple[str, str], list[Run]] = {}
     for algo, task, run in zip(algos, tasks, runs, strict=True):
         groups.setdefault((algo, task), []).append(run)
-    return [_curve(algo, task, members, metric) for (algo, task), members in groups.items()]
+    return [named_curve(algo, task, members, metric) for (algo, task), members in groups.items()]
+
+
+def named_curve(algo: str, task: str, runs: Sequence[Run], metric: str = RETURN) -> Curve:
+    """Return the curve of the seeds of all `runs` together, called as is said; raises SettingError as `curves_of`."""
+    parts = [series(run, metric) for run in runs]
+    steps = parts[0][0]
+    for run, (other, values) in zip(runs, parts, strict=True):
+        if values.ndim != 2:
+            raise SettingError(f"metric={metric!r} is not allowed: it is not one number for each seed.")
+        if not np.array_equal(other, steps):
+            raise SettingError(
+                f"{str(run.path)!r} has {len(other)} evaluations up to {other[-1]:,} steps and {str(runs[0].path)!r} "
+                f"{len(steps)} up to {steps[-1]:,}: runs of {algo} in {task} must be evaluated at the same steps."
+            )
+    return Curve(algo, task, steps, np.concatenate([values for _, values in parts], axis=1), tuple(runs))
 
 
 def series(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -122,17 +137,3 @@ def _label(run: Run, others: Sequence[Run], name: str, settings: str) -> str:
     mine = run.config[settings]
     told = [f"{key}={value}" for key, value in mine.items() if any(one.get(key) != value for one in alike)]
     return " ".join([run.config[name], ", ".join(told)]).strip()
-
-
-def _curve(algo: str, task: str, runs: Sequence[Run], metric: str) -> Curve:
-    parts = [series(run, metric) for run in runs]
-    steps = parts[0][0]
-    for run, (other, values) in zip(runs, parts, strict=True):
-        if values.ndim != 2:
-            raise SettingError(f"metric={metric!r} is not allowed: it is not one number for each seed.")
-        if not np.array_equal(other, steps):
-            raise SettingError(
-                f"{str(run.path)!r} has {len(other)} evaluations up to {other[-1]:,} steps and {str(runs[0].path)!r} "
-                f"{len(steps)} up to {steps[-1]:,}: runs of {algo} in {task} must be evaluated at the same steps."
-            )
-    return Curve(algo, task, steps, np.concatenate([values for _, values in parts], axis=1), tuple(runs))

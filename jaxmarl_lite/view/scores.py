@@ -37,13 +37,17 @@ class Compared(NamedTuple):
     bounds: dict[str, tuple[float, float]]
     """by environment"""
     left_out: list[str]
-    """environments in which not all algorithms were trained"""
+    """environments in which not all algorithms were trained, or that have no scale"""
+    given: frozenset[str]
+    """environments whose bounds were given"""
 
 
-def compare(curves: Sequence[Curve], given: Bounds | None = None) -> Compared:
+def compare(curves: Sequence[Curve], given: Bounds | None = None, *, is_planned: bool = False) -> Compared:
     """Return the scores of all algorithms in the environments that they have in common.
 
-    Bounds that are not given are the worst and the best evaluation of any seed in an environment.
+    Bounds that are not given are the worst and the best evaluation of any seed in an environment. With `is_planned`
+    algorithms may have been trained for unlike lengths, and environments in which all evaluations are equal, so that
+    there is no scale, are left out.
 
     Raises SettingError if there are not two algorithms, they share no environment, they were not trained equally long
     there, or a bound cannot be used.
@@ -56,26 +60,32 @@ def compare(curves: Sequence[Curve], given: Bounds | None = None) -> Compared:
         raise SettingError(f"scores need two algorithms to compare, and these runs are all of {algos[0]}.")
     of = {(curve.algo, curve.task): curve for curve in curves}
     shared = [task for task in tasks if all((algo, task) in of for algo in algos)]
+    if is_planned:
+        values = {task: np.concatenate([of[algo, task].values.ravel() for algo in algos]) for task in shared}
+        shared = [task for task in shared if task in given or np.ptp(values[task]) > 0.0]
     if not shared:
         raise SettingError(
-            f"scores need an environment in which all of {', '.join(algos)} were trained: there is none."
+            f"scores need an environment in which all of {', '.join(algos)} were trained"
+            f"{', and not to the same returns only' * is_planned}: there is none."
         )
-    for task in shared:
+    for task in () if is_planned else shared:
         require_one_length([of[algo, task] for algo in algos])
     bounds = {task: _bounds(task, [of[algo, task] for algo in algos], given) for task in shared}
     scores = {
         algo: [(of[algo, task].values[-1] - low) / (high - low) for task, (low, high) in bounds.items()]
         for algo in algos
     }
-    return Compared(scores, bounds, [task for task in tasks if task not in shared])
+    return Compared(scores, bounds, [task for task in tasks if task not in shared], frozenset(given))
 
 
-def draw_scores(curves: Sequence[Curve], path: Path, *, bounds: Bounds | None = None) -> Compared:
+def draw_scores(
+    curves: Sequence[Curve], path: Path, *, bounds: Bounds | None = None, is_planned: bool = False
+) -> Compared:
     """Draw aggregate scores, performance profiles and probabilities of improvement, and return what they are of.
 
     Raises SettingError as `compare` does, RunError if a file cannot be written or matplotlib is not installed.
     """
-    compared = compare(curves, bounds)
+    compared = compare(curves, bounds, is_planned=is_planned)
     scores, styles = compared.scores, styles_of(curves)
     figure, panels = new_mosaic(11.0, 3.4 + 0.55 * len(scores) + 2.0, _LAYOUT)
     rows: list[Row] = []
@@ -83,11 +93,11 @@ def draw_scores(curves: Sequence[Curve], path: Path, *, bounds: Bounds | None = 
         rows += _aggregate(axes, name, statistic, scores, styles)
     for letter in "BCD":
         panels[letter].tick_params(labelleft=False)
-    rows += _profiles(panels["E"], scores, styles)
+    rows += draw_profiles(panels["E"], scores, styles)
     rows += _improvements(panels["F"], scores)
     labels = {algo: f"{algo} ({count_seeds(map(len, tasks))})" for algo, tasks in scores.items()}
     add_legend(figure, [panels["E"]], labels)
-    figure.supxlabel(_note(compared, bounds or {}), fontsize=8)
+    figure.supxlabel(textwrap.fill(scores_note(compared), 170), fontsize=8)
     save_figure(figure, path)
     known = [("bounds", "", task, np.nan, *ends) for task, ends in compared.bounds.items()]
     write_table(path, ["quantity", "algorithm", "against", "value", "low", "high"], [*rows, *known])
@@ -121,7 +131,8 @@ def _aggregate(axes: Any, name: str, statistic: Any, scores: Mapping[str, Any], 
     return rows
 
 
-def _profiles(axes: Any, scores: Mapping[str, Any], styles: Mapping[str, Any]) -> list[Row]:
+def draw_profiles(axes: Any, scores: Mapping[str, Any], styles: Mapping[str, Any]) -> list[Row]:
+    """Draw the performance profile of each algorithm into a panel, and return its numbers."""
     every = np.concatenate([runs for tasks in scores.values() for runs in tasks])
     thresholds = np.linspace(min(0.0, every.min()), max(1.0, every.max()), _THRESHOLDS)
     rows = []
@@ -160,15 +171,15 @@ def _improvements(axes: Any, scores: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _note(compared: Compared, given: Bounds) -> str:
+def scores_note(compared: Compared) -> str:
+    """Return what scores and intervals are."""
     told = [
-        f"{task} {low:.4g} to {high:.4g}{' (given)' if task in given else ''}"
+        f"{task} {low:.4g} to {high:.4g}{' (given)' if task in compared.given else ''}"
         for task, (low, high) in compared.bounds.items()
     ]
     listed = "; ".join(told[:8]) + ("; ..." if len(told) > 8 else "")
-    text = (
+    return (
         "Scores are (return - low) / (high - low) of each seed's last evaluation; low and high are the worst and best "
         f"evaluation among these runs, or given: {listed}. Bars and bands are 95 % intervals by "
         f"{reliability.RESAMPLES:,} bootstrap resamples of seeds within environments."
     )
-    return textwrap.fill(text, 170)

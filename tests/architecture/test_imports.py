@@ -12,7 +12,7 @@ import jaxmarl_lite
 PACKAGE = Path(jaxmarl_lite.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# core <- ops <- environments, nn, data <- learners <- training <- tracking, tuning, view, bench <- cli
+# core <- ops <- environments, nn, data <- learners <- training <- tracking, tuning, view, bench <- comparing <- cli
 BELOW = {
     "core": set(),
     "ops": {"core"},
@@ -25,7 +25,11 @@ BELOW = {
     "view": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "tuning": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "bench": {"core", "ops", "environments", "nn", "data", "learners", "training"},
-    "cli": {"core", "ops", "environments", "nn", "data", "learners", "training", "tracking", "tuning", "view", "bench"},
+    "comparing": {"core", "ops", "environments", "nn", "data", "learners", "training", "view"},
+    "cli": {
+        *("core", "ops", "environments", "nn", "data", "learners", "training"),
+        *("tracking", "tuning", "view", "bench", "comparing"),
+    },
     "__main__": {"cli"},
 }
 

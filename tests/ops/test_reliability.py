@@ -87,3 +87,21 @@ def test_one_seed_tells_nothing_of_the_interval():
     low, high = reliability.interval(reliability.mean, [np.ones(1), np.zeros(1)])
     assert np.isnan([low, high]).all()
     assert not np.isnan(reliability.interval(reliability.mean, [np.ones(1), np.zeros(2)])).any()
+
+
+def test_a_mean_is_worse_only_by_more_than_chance():
+    rng = np.random.default_rng(0)
+    best, far = rng.normal(1.0, 1.0, 8), rng.normal(-3.0, 3.0, 8)
+    near = best[::-1] - 0.2
+    for runs in (near, far):
+        test = scipy.stats.ttest_ind(runs, best, equal_var=False, alternative="less")
+        assert reliability.is_worse(runs, best) == (test.pvalue < 0.05)
+    assert reliability.is_worse(far, best)
+    assert not reliability.is_worse(near, best)
+    assert not reliability.is_worse(best, best)
+    sure = np.full(3, 2.0)
+    assert [reliability.is_worse(sure - delta, sure) for delta in (0.0, 0.1)] == [False, True]
+    assert reliability.is_worse(np.array([1.0]), np.array([2.0]))
+    assert reliability.mean_interval(np.array([1.0])) is None
+    expected = scipy.stats.t.interval(0.95, 7, best.mean(), scipy.stats.sem(best))
+    np.testing.assert_allclose(reliability.mean_interval(best), expected)

@@ -1,0 +1,1 @@
+"""Algorithms held against one another: a suite of runs, and the report on it."""
