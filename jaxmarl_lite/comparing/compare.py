@@ -151,16 +151,16 @@ class _Work:
 
     def __init__(self, jobs: Sequence[_Job], callbacks: Sequence[Callback]) -> None:
         self._jobs, self._callbacks, self._pace = jobs, callbacks, Pace()
-        self._results: dict[str, CellResult] = {}
-        self._done: dict[str, int] = {}  # environment steps of each seed, of cells that this process has in hand
+        self._results: dict[Path, CellResult] = {}
+        self._done: dict[Path, int] = {}  # environment steps of each seed, of cells that this process has in hand
 
     def results(self) -> list[CellResult]:
         """Return what became of each job, in order."""
         is_moving = True
         while is_moving:
-            missing = [job for job in self._jobs if job.cell.name not in self._results]
+            missing = [job for job in self._jobs if job.path not in self._results]
             is_moving = sum(map(self._take, missing)) > 0
-        others = {job.cell.name: CellResult(job.cell, job.path, None, None) for job in self._jobs}
+        others = {job.path: CellResult(job.cell, job.path, None, None) for job in self._jobs}
         return list({**others, **self._results}.values())
 
     def _take(self, job: _Job) -> bool:
@@ -207,23 +207,23 @@ class _Work:
                 seconds = training
             self._pace.saw(job.cell.algo_name, size, seconds)
             last, is_first = now, False
-            self._done[job.cell.name] = block.env_steps
+            self._done[job.path] = block.env_steps
             self._tell(job, block, None)
 
         return told
 
     def _end(self, job: _Job, summary: Row | None, failure: str | None) -> None:
-        result = self._results[job.cell.name] = CellResult(job.cell, job.path, summary, failure)
-        self._done[job.cell.name] = job.env_steps
+        result = self._results[job.path] = CellResult(job.cell, job.path, summary, failure)
+        self._done[job.path] = job.env_steps
         self._tell(job, None, result)
 
     def _tell(self, job: _Job, block: loop.Progress | None, result: CellResult | None) -> None:
-        whole = {job.cell.name: job.env_steps * job.cell.plan.seeds for job in self._jobs}
-        done = {job.cell.name: self._done.get(job.cell.name, 0) * job.cell.plan.seeds for job in self._jobs}
+        whole = {job.path: job.env_steps * job.cell.plan.seeds for job in self._jobs}
+        done = {job.path: self._done.get(job.path, 0) * job.cell.plan.seeds for job in self._jobs}
         work = [
-            (job.cell.algo_name, whole[job.cell.name] - done[job.cell.name], job.cell.name not in self._done)
+            (job.cell.algo_name, whole[job.path] - done[job.path], job.path not in self._done)
             for job in self._jobs
-            if job.cell.name not in self._results
+            if job.path not in self._results
         ]
         at = SuiteProgress(
             job.cell, block, result, len(self._results), len(self._jobs), sum(done.values()), sum(whole.values()),

@@ -88,20 +88,26 @@ def _facts(suite: Suite, finished: Sequence[Finished]) -> dict[str, str]:
     return {
         "runs": f"{len(finished)} of {len(suite.cells)}",
         "environment steps": f"{steps:,}",
-        "time": _duration(math.fsum(map(_seconds, cells))),
+        "time of all runs": _duration(math.fsum(map(_seconds, cells))),
         "compiled programs": f"{len(programs)}",
         "device": ", ".join(dict.fromkeys(summary["device"] for summary in cells)),
     }
 
 
 def _replays(finished: Sequence[Finished], curves: Sequence[Curve]) -> list[Replay]:
-    """Return an episode of the best seed of the best algorithm of each task."""
+    """Return an episode of the best seed of the best algorithm of each task, if its checkpoint is there."""
     best: dict[str, tuple[float, Finished, int]] = {}
     for one, curve in zip(finished, curves, strict=True):
         last = curve.values[-1]
         here = (float(last.mean()), one, int(last.argmax()))
         best[curve.task] = max(best.get(curve.task, here), here, key=lambda entry: entry[0])
-    return [_replay(one, seed) for _, one, seed in best.values()]
+    replays = []
+    for _, one, seed in best.values():
+        try:
+            replays.append(_replay(one, seed))
+        except RunError as error:
+            warnings.warn(f"the report has no replay of {one.cell.name}: {error}", stacklevel=2)
+    return replays
 
 
 def _replay(one: Finished, seed: int) -> Replay:

@@ -77,7 +77,8 @@ def report_page(report: Report) -> str:
 
 
 def _summary(report: Report, styles: Mapping[str, Any]) -> str:
-    lost = "".join(f'<p class="failed">{_safe(name)}: {_safe(why)}</p>' for name, why in report.missing.items())
+    names = {why: [name for name, told in report.missing.items() if told == why] for why in report.missing.values()}
+    lost = "".join(f'<p class="failed">{_safe(", ".join(of))}: {_safe(why)}</p>' for why, of in names.items())
     if isinstance(report.compared, str):
         return f'{lost}<p class="note">{_safe(report.compared[:1].upper() + report.compared[1:])}</p>'
     compared = report.compared
