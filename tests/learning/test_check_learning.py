@@ -87,8 +87,11 @@ def test_the_table_leaves_what_is_checked_beside_it(monkeypatch, tmp_path):
     summary = {"eval": tested, "env_steps": 7, "env_steps_per_second": 1.0, "train_seconds": 7.0, "device": "cpu"}
     (tmp_path / row).mkdir()
     (tmp_path / row / "summary.json").write_text(json.dumps({**summary, "versions": {"jax": "1.0"}}))
+    rows = [{"block": block, "eval_return_sum": value} for block in (1, 2) for value in (4.0 * block, 6.0 * block)]
+    (tmp_path / row / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rows))
     words = ["learning_table.py", "--only", row, "--runs", str(tmp_path), "--out", str(tmp_path / "learning.md")]
     monkeypatch.setattr(sys, "argv", words)
     learning_table.main()
     stored = json.loads((tmp_path / "results" / "learning.json").read_text())
+    assert "| **5.00** | [3.00, 7.00] | 10.00 |" in (tmp_path / "learning.md").read_text()
     assert stored == {row: {"arguments": arguments, **returns, "env_steps": 7, "versions": {"jax": "1.0"}}}
