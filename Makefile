@@ -2,7 +2,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install train test lint clean
+.PHONY: install train test docs lint clean
 
 install: $(VENV)/installed  ## make .venv and install the package with what its tests and pictures need
 
@@ -20,6 +20,9 @@ test: install  ## lint, types and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+docs: install  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner, Policy
     from jaxmarl_lite.learners.presets import algos, make_learner
     from jaxmarl_lite.learners.replicate import replicate
+    from jaxmarl_lite.tracking.tracker import track
     from jaxmarl_lite.training.evaluate import evaluate
     from jaxmarl_lite.training.load import load
     from jaxmarl_lite.training.loop import resume, train
@@ -47,6 +48,7 @@ _HOMES = {
     "replicate": "learners.replicate",
     "resume": "training.loop",
     "sweep": "tuning.sweep",
+    "track": "tracking.tracker",
     "train": "training.loop",
     "vectorize": "environments.vectorize",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "replicate",
     "resume",
     "sweep",
+    "track",
     "train",
     "vectorize",
 ]

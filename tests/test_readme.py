@@ -10,7 +10,8 @@ import pytest
 
 import jaxmarl_lite.cli.main as command
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -35,3 +36,17 @@ def test_first_screen_has_the_two_commands():
 def test_every_command_in_the_table_exists():
     shown = set(re.findall(r"^\| `jaxmarl-lite (\w+)", README, re.MULTILINE))
     assert shown == set(command.COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "benchmarks/README.md"])
+def test_links_and_pictures_exist(name):
+    page = ROOT / name
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)|src=\"([^\"]+)\"", page.read_text())
+    assert targets
+    for target in map("".join, targets):
+        assert target.startswith("https:") or (page.parent / target).exists(), f"{name} points to {target}"
+
+
+def test_every_command_in_the_guides_exists():
+    guides = "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))
+    assert set(re.findall(r"^jaxmarl-lite (\w+)", guides, re.MULTILINE)) <= set(command.COMMANDS)

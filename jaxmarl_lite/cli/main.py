@@ -85,8 +85,10 @@ def train(args: list[str]) -> None:
     import jax
 
     from jaxmarl_lite.environments.registry import make
+    from jaxmarl_lite.tracking.tracker import track
     from jaxmarl_lite.training import loop
     from jaxmarl_lite.training.placement import offer_cores
+    from jaxmarl_lite.view.curve import Curve
 
     offer_cores(given.plan.devices)
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
@@ -94,9 +96,10 @@ def train(args: list[str]) -> None:
     learner = given.learner.build(given.algo)
     out = given.start.out or _free_folder(given.algo, given.env_name)
     key = jax.random.key(given.start.seed)
-    plan = vars(given.plan)
+    plan, trackers = vars(given.plan), map(track, given.start.track)
     with console.LiveLine() as line:
-        result = loop.train(learner, env, key, out=out, overwrite=given.start.overwrite, callbacks=(line,), **plan)
+        watching = (line, Curve(), *trackers)
+        result = loop.train(learner, env, key, out=out, overwrite=given.start.overwrite, callbacks=watching, **plan)
     _report(result, out, given.start.json)
 
 
@@ -104,9 +107,12 @@ def resume(args: list[str]) -> None:
     """Resume RUN."""
     given = options.parse(options.Resume, args, "jaxmarl-lite resume")
 
+    from jaxmarl_lite.tracking.bookmark import remembered
+    from jaxmarl_lite.tracking.tracker import track
     from jaxmarl_lite.training import loop
     from jaxmarl_lite.training.folder import SWEEP, RunFolder
     from jaxmarl_lite.training.placement import offer_cores
+    from jaxmarl_lite.view.curve import Curve
 
     config = RunFolder.open(given.run).config()
     plan = config.get("plan")
@@ -114,8 +120,10 @@ def resume(args: list[str]) -> None:
     if SWEEP in config:
         sweep.resume(given)
         return
+    trackers = map(track, remembered(given.run) if given.track is None else given.track)
     with console.LiveLine() as line:
-        result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=(line,))
+        watching = (line, Curve(), *trackers)
+        result = loop.resume(given.run, steps=given.steps, devices=given.devices, callbacks=watching)
     _report(result, given.run, given.json)
 
 
@@ -178,14 +186,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 
 
 def _report(result: Any, out: Path, as_json: bool) -> None:
-    from jaxmarl_lite.training.folder import CURVE
-    from jaxmarl_lite.view.curve import draw_curve
-
     summary = result.summary
-    try:
-        draw_curve(result.rows, out / CURVE, f"{summary['algo']} in {summary['env']}")
-    except RunError as error:
-        console.say(f"warning: no curve was drawn: {error}")
     if as_json:
         console.show_json({**summary, "written_to": str(out)})
         return

@@ -15,6 +15,7 @@ import tyro
 
 from jaxmarl_lite.environments.registry import constructor_of
 from jaxmarl_lite.learners.presets import algos, preset
+from jaxmarl_lite.tracking.names import Name
 from jaxmarl_lite.training.plan import Plan
 
 DEFAULT_STEPS = 2e6
@@ -33,6 +34,8 @@ class Resume:
     """lengthen the run to this many environment steps for each seed"""
     devices: int | None = None
     """devices that share the environments; left out: as many as before, if there are so many"""
+    track: tuple[Name, ...] | None = None
+    """trackers that are told of the run, also what they missed; left out: those that were told before"""
     json: bool = False
     """print the run's summary as JSON instead of a table"""
 
@@ -127,6 +130,8 @@ class Start:
     """folder to write; left out, a new one under runs/"""
     overwrite: bool = False
     """replace the run that the folder holds"""
+    track: tuple[Name, ...] = ()
+    """trackers that are told of the run too, such as `--track tensorboard wandb`; each needs the extra of its name"""
     json: bool = False
     """print the run's summary as JSON instead of a table"""
 

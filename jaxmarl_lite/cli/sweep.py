@@ -66,8 +66,8 @@ def resume(given: options.Resume) -> None:
     """Resume RUN, where it is a sweep."""
     from jaxmarl_lite.tuning.sweep import resume_sweep
 
-    if given.steps is not None or given.devices is not None:
-        raise SettingError("a sweep goes on as it was begun: leave out --steps and --devices.")
+    if not (given.steps is given.devices is given.track is None):
+        raise SettingError("a sweep goes on as it was begun: leave out --steps, --devices and --track.")
     with console.SweepLine() as line:
         result = resume_sweep(given.run, callbacks=(line,))
     report(result, given.run, given.json)

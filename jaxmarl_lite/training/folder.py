@@ -17,6 +17,7 @@ TIMING = "timing.jsonl"
 SUMMARY = "summary.json"
 CURVE = "curve.png"
 CHECKPOINTS = "checkpoints"
+TRACKERS = "trackers"
 TRIALS = "trials.jsonl"
 BEST = "best.json"
 SCATTER = "sweep.png"
@@ -137,7 +138,8 @@ class RunFolder:
 
     def _clear(self) -> None:
         # Only what a run wrote: the folder may hold files of the user.
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        for name in (CHECKPOINTS, TRACKERS):
+            shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (CONFIG, METRICS, TIMING, SUMMARY, CURVE, TRIALS, BEST, SCATTER):
             (self.path / name).unlink(missing_ok=True)
 

@@ -3,11 +3,11 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import on_states, over_seeds, replicate
+from jaxmarl_lite.training.callbacks import Audience, Beginning, Callback, Progress, Result
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
@@ -29,35 +30,6 @@ from jaxmarl_lite.training.placement import Placement, choose_devices
 from jaxmarl_lite.training.plan import Plan, Schedule, from_config, lengthened, schedule, to_config
 
 _EPISODES = 1  # the axis of episodes, after that of seeds
-
-
-class Progress(NamedTuple):
-    """What a callback learns after each block."""
-
-    block: int
-    """blocks done"""
-    blocks: int
-    """blocks of the whole run"""
-    env_steps: int
-    """environment steps done, for each seed"""
-    rows: list[Row]
-    """metrics of the block, one row for each seed"""
-    env_steps_per_second: float
-    """of all seeds together, in this block"""
-
-
-Callback = Callable[[Progress], None]
-
-
-class Result(NamedTuple):
-    """What a run leaves."""
-
-    state: Tree
-    """the learner's whole state; leaves have a leading axis K of seeds"""
-    rows: list[Row]
-    """metrics, one row for each block and seed"""
-    summary: Row
-    """the run in figures, as in summary.json"""
 
 
 def train(
@@ -76,7 +48,7 @@ def train(
 
     With `out`, a folder is left from which the run can be resumed, evaluated and rendered. `plan` takes the other
     fields of `Plan`: blocks, eval_episodes, sample_eval, keep, devices. Callbacks see each block's `Progress` on the
-    host.
+    host; a `Watcher`, such as `jml.track` makes, hears of the beginning and the end too.
 
     Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if
     learning produces a number that is not finite; what was saved before stays.
@@ -90,7 +62,8 @@ def train(
     if out is not None:
         config = to_config(learner, env, key, sizes, cut)
         folder = RunFolder.create(out, {**config, "versions": versions()}, overwrite=overwrite)
-    return _run(learner, env, key, sizes, cut, folder, callbacks)
+    with Audience(callbacks) as audience:
+        return audience.end(_run(learner, env, key, sizes, cut, folder, audience))
 
 
 def resume(
@@ -122,7 +95,8 @@ def resume(
             plan={**folder.config()["plan"], "steps": steps},
             schedule={"updates_per_block": cut.updates_per_block, "blocks": cut.blocks},
         )
-    return _run(learner, env, key, plan, cut, folder, callbacks)
+    with Audience(callbacks) as audience:
+        return audience.end(_run(learner, env, key, plan, cut, folder, audience))
 
 
 def _run(
@@ -132,7 +106,7 @@ def _run(
     plan: Plan,
     cut: Schedule,
     folder: RunFolder | None,
-    callbacks: Sequence[Callback],
+    audience: Audience,
 ) -> Result:
     enable_cache()
     watch = Stopwatch()
@@ -143,15 +117,16 @@ def _run(
     axes = many.env_axes(state)
     state = place.lay(state, axes)
     steps_per_block = cut.updates_per_block * learner.settings.steps_per_update
+    rows, timings = (folder.rows(), folder.rows(TIMING)) if folder else ([], [])
+    audience.begin(Beginning(learner, env, key, plan, folder and folder.path, rows))
     if folder and first == cut.blocks and (summary := folder.summary(cut.blocks * steps_per_block)):
-        return Result(state, folder.rows(), summary)
+        return Result(state, rows, summary)
     block = partial(run_updates, learner, cut.updates_per_block, place.shard)
     block = place.spread(block, in_axes=(axes, COPY, COPY, COPY), out_axes=(axes, COPY))
     run_block = watch.compiled(block, state, env, jnp.zeros((), jnp.int32), jnp.ones(()), donate=(0,))
     test = place.spread(partial(_test, learner, plan, place.shard), (COPY, COPY, COPY), _EPISODES)
     test = watch.compiled(test, learner.params(state), env, evaluating)
 
-    rows, timings = (folder.rows(), folder.rows(TIMING)) if folder else ([], [])
     for block in range(first + 1, cut.blocks + 1):
         begin = time.perf_counter()
         done = jnp.asarray((block - 1) * cut.updates_per_block, jnp.int32)
@@ -169,8 +144,7 @@ def _run(
             folder.save(block, state, keep=plan.keep)
         rows, timings = rows + new, [*timings, timing]
         speed = steps_per_block * plan.seeds / timing["train_seconds"]
-        for callback in callbacks:
-            callback(Progress(block, cut.blocks, block * steps_per_block, new, speed))
+        audience.tell(Progress(block, cut.blocks, block * steps_per_block, new, speed))
 
     tested = summarise(jax.device_get(test(learner.params(state), env, jax.random.fold_in(evaluating, cut.blocks))))
     seconds = math.fsum(row["train_seconds"] for row in timings)

@@ -1,13 +1,35 @@
 """Learning curves."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxmarl_lite.core.errors import RunError
+from jaxmarl_lite.training.callbacks import Beginning, Result, Watcher
+from jaxmarl_lite.training.folder import CURVE
 from jaxmarl_lite.view.canvas import new_figure
 
 _CURVES = (("return_sum", "while learning", "0.6"), ("eval_return_sum", "in evaluation", "C0"))
+
+
+class Curve(Watcher):
+    """Draws a run's curve into its folder when it has ended; a warning says why it cannot."""
+
+    def begin(self, run: Beginning) -> None:
+        """Hear where the folder is."""
+        self._folder = run.folder
+
+    def end(self, result: Result | None) -> None:
+        """Draw what the run left."""
+        if result is None or self._folder is None:
+            return
+        try:
+            title = f"{result.summary['algo']} in {result.summary['env']}"
+            draw_curve(result.rows, self._folder / CURVE, title)
+        except RunError as error:
+            warnings.warn(f"no curve was drawn: {error}", stacklevel=2)
 
 
 def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:

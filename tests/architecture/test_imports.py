@@ -12,7 +12,7 @@ import jaxmarl_lite
 PACKAGE = Path(jaxmarl_lite.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# core <- ops <- environments, nn, data <- learners <- training <- tuning, view, bench <- comparing <- cli
+# core <- ops <- environments, nn, data <- learners <- training <- tracking, tuning, view, bench <- comparing <- cli
 BELOW = {
     "core": set(),
     "ops": {"core"},
@@ -21,13 +21,14 @@ BELOW = {
     "data": {"core", "ops", "environments"},
     "learners": {"core", "ops", "environments", "nn", "data"},
     "training": {"core", "ops", "environments", "nn", "data", "learners"},
+    "tracking": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "view": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "tuning": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "bench": {"core", "ops", "environments", "nn", "data", "learners", "training"},
     "comparing": {"core", "ops", "environments", "nn", "data", "learners", "training", "view"},
     "cli": {
         *("core", "ops", "environments", "nn", "data", "learners", "training"),
-        *("tuning", "view", "bench", "comparing"),
+        *("tracking", "tuning", "view", "bench", "comparing"),
     },
     "__main__": {"cli"},
 }

@@ -32,6 +32,7 @@ NAMES = {
     "replicate",
     "resume",
     "sweep",
+    "track",
     "train",
     "vectorize",
 }

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.training.folder import CONFIG, METRICS, TIMING, RunFolder
+from jaxmarl_lite.training.folder import CONFIG, METRICS, TIMING, TRACKERS, RunFolder
 
 
 def rows(block, seeds=2):
@@ -32,6 +32,13 @@ def test_a_config_can_be_changed_in_part(run):
 def test_parents_are_made(tmp_path):
     RunFolder.create(tmp_path / "a" / "b" / "c", {})
     assert (tmp_path / "a" / "b" / "c" / CONFIG).is_file()
+
+
+def test_overwriting_forgets_what_trackers_were_told(run):
+    (run.path / TRACKERS).mkdir()
+    (run.path / TRACKERS / "wandb.json").write_text("{}")
+    RunFolder.create(run.path, {"algo": "mappo"}, overwrite=True)
+    assert not (run.path / TRACKERS).exists()
 
 
 def test_a_run_is_not_overwritten_unasked(run, snapshot):

@@ -1,0 +1,1 @@
+"""Telling experiment trackers of a run, each through its own library; a run never needs one."""

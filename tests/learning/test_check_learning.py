@@ -1,0 +1,97 @@
+"""The check of returns against the stored table: how often it is wrong, what it sees, and what it says."""
+
+import json
+import sys
+
+import check_learning
+import learning_table
+import numpy as np
+import pytest
+import scipy.stats
+from check_learning import allowed, figures_of, judge, main
+
+ROW = "prisoners_dilemma-facmac"
+
+
+@pytest.fixture
+def check(monkeypatch, tmp_path, capsys):
+    """Return a function that checks a row whose new seeds have these returns: (status, what was printed)."""
+    summary = {"eval": {"return_sum": 5.0, "return_sum_ci95": [3.0, 7.0], "return_sum_per_seed": [4.0, 5.0, 6.0]}}
+    stored = tmp_path / "learning.json"
+    stored.write_text(json.dumps({ROW: figures_of("the words", {**summary, "env_steps": 1, "versions": {}})}))
+
+    def run(returns, *words):
+        monkeypatch.setattr(check_learning, "train", lambda arguments, seed, out: returns)
+        monkeypatch.setattr(sys, "argv", ["check_learning.py", "--stored", str(stored), *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code, capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_if_nothing_has_changed_the_mean_is_outside_as_often_as_the_level_says(count):
+    draw, outside, trials = np.random.default_rng(0), 0, 1000
+    for _ in range(trials):
+        low, high = allowed(draw.normal(-27.0, 2.0, 4), count, level=0.1, tolerance=0.0)
+        outside += not low <= draw.normal(-27.0, 2.0, count).mean() <= high
+    assert scipy.stats.binomtest(outside, trials, 0.1).pvalue > 1e-4
+
+
+def test_the_interval_is_that_of_student():
+    low, high = allowed([1.0, 2.0, 3.0], 3, level=0.05, tolerance=0.0)
+    assert (low + high) / 2 == pytest.approx(2.0)
+    assert high - 2.0 == pytest.approx(4.302653 * (2 / 3) ** 0.5, rel=1e-5)  # t(2) at 0.975, from tables
+
+
+@pytest.mark.parametrize(
+    ("returns", "said"),
+    [([150.0] * 4, "within"), ([150.0, 149.0], "within"), ([150.0, 100.0], "down"), ([152.0], "up"), ([], "failed")],
+)
+def test_where_all_seeds_reached_the_same_a_hundredth_may_be_lacking(returns, said):
+    assert judge("row", [150.0] * 4, returns, level=0.01, tolerance=0.01).said == said
+
+
+def test_a_seed_that_fails_does_not_hide_itself_in_its_own_spread():
+    stored, returns = [-27.0, -26.5, -27.5, -27.2], [-27.0, -26.8, -27.3, -60.0]
+    assert scipy.stats.ttest_ind(stored, returns, equal_var=False).pvalue > 0.05
+    assert judge("row", stored, returns, level=0.01, tolerance=0.01).said == "down"
+
+
+@pytest.mark.parametrize(
+    ("returns", "said", "status"), [([5.0], "within", 0), ([-9.0], "down", 1), ([99.0], "up", 0), ([], "failed", 1)]
+)
+def test_the_status_says_whether_anything_fell(check, returns, said, status):
+    told, printed = check(returns)
+    assert told == status
+    assert printed.out.split("\n")[1].split()[-1] == said
+    assert "at most 5.0%" in printed.out
+    told, printed = check(returns, "--json")
+    assert told == status
+    verdict = json.loads(printed.out)
+    assert (verdict["row"], verdict["said"], verdict["returns"]) == (ROW, said, returns)
+
+
+def test_a_row_that_is_not_stored_is_refused(check):
+    told, printed = check([5.0], "--only", "nothing")
+    assert told == 2
+    assert "error: nothing is not stored" in printed.err
+    assert ROW in printed.err
+
+
+def test_the_table_leaves_what_is_checked_beside_it(monkeypatch, tmp_path):
+    row, (arguments, _) = next(iter(learning_table.ROWS.items()))
+    returns = {"return_sum": 5.0, "return_sum_ci95": [3.0, 7.0], "return_sum_per_seed": [4.0, 5.0, 6.0]}
+    tested = {**returns, "return_sum_min": 0.0, "return_sum_max": 9.0, "return_per_agent": [5.0]}
+    summary = {"eval": tested, "env_steps": 7, "env_steps_per_second": 1.0, "train_seconds": 7.0, "device": "cpu"}
+    (tmp_path / row).mkdir()
+    (tmp_path / row / "summary.json").write_text(json.dumps({**summary, "versions": {"jax": "1.0"}}))
+    rows = [{"block": block, "eval_return_sum": value} for block in (1, 2) for value in (4.0 * block, 6.0 * block)]
+    (tmp_path / row / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rows))
+    words = ["learning_table.py", "--only", row, "--runs", str(tmp_path), "--out", str(tmp_path / "learning.md")]
+    monkeypatch.setattr(sys, "argv", words)
+    learning_table.main()
+    stored = json.loads((tmp_path / "results" / "learning.json").read_text())
+    assert "| **5.00** | [3.00, 7.00] | 10.00 |" in (tmp_path / "learning.md").read_text()
+    assert stored == {row: {"arguments": arguments, **returns, "env_steps": 7, "versions": {"jax": "1.0"}}}
