@@ -176,7 +176,7 @@ def test_the_folder_of_another_sweep_is_kept(swept, learner, snapshot):
         ("eval", [], "holds a sweep and no run: train its best by `jaxmarl-lite train --config"),
         ("render", [], "holds a sweep and no run"),
         ("plot", [], "holds a sweep and no run"),
-        ("resume", ["--steps", "640"], "a sweep goes on as it was begun: leave out --steps and --devices."),
+        ("resume", ["--steps", "640"], "a sweep goes on as it was begun: leave out --steps, --devices and --track."),
     ],
 )
 def test_what_is_asked_of_runs_is_refused_of_a_sweep(swept, cli, snapshot, command, words, sentence):
