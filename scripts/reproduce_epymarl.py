@@ -46,7 +46,7 @@ UNITS = {"climbing": 1 / 2, "penalty": 1 / 2, "spread": 2.0, "adversary": 1 / 2,
 
 # What --quick keeps: a task of every kind, each with a share of its budget that fits.
 QUICK_ALGOS = ("iql", "ia2c", "ippo", "maddpg", "mappo", "qmix")
-QUICK_SHARES = {"climbing": 0.1, "penalty-0": 0.1, "speaker_listener": 0.02, "lbf-8x8-2p-2f-coop": 0.02}
+QUICK_SHARES = {"climbing": 0.1, "penalty-0": 0.1, "speaker_listener": 0.05, "lbf-8x8-2p-2f-coop": 0.03}
 
 
 class Reached(NamedTuple):

@@ -32,6 +32,7 @@ INCLUDED = {
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "measured/speed.md",
     "benchmarks/learning.md": "measured/returns.md",
+    "benchmarks/epymarl.md": "measured/epymarl.md",
 }
 PAYOFF = [[[1.0, 0.0], [2.0, 3.0]]] * 2  # of the one game that has none of its own
 
