@@ -18,18 +18,18 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from jaxmarl_lite.cli import console
 from jaxmarl_lite.comparing.compare import compare
 from jaxmarl_lite.comparing.suite import Cell, Suite, read_suite
 from jaxmarl_lite.core.errors import RunError, SettingError
+from jaxmarl_lite.ops.reliability import mean_interval
 from jaxmarl_lite.training.checkpoint import write_text
 from jaxmarl_lite.training.machine import machine
 from jaxmarl_lite.training.placement import offer_cores
@@ -101,9 +101,8 @@ def best_of(values: np.ndarray) -> tuple[int, Reached]:
     makes the mean a little too high, there and here alike.
     """
     at = int(values.mean(1).argmax())
-    chosen = values[at]
-    half = scipy.stats.t.ppf(0.975, len(chosen) - 1) * chosen.std(ddof=1) / math.sqrt(len(chosen))
-    return at, Reached(float(chosen.mean()), float(np.nan_to_num(half)))
+    mean, between = float(values[at].mean()), mean_interval(values[at])
+    return at, Reached(mean, between[1] - mean if between else 0.0)
 
 
 def verdict(ours: Reached, theirs: Reached) -> str:
@@ -242,20 +241,17 @@ def document(entries: Sequence[Entry], suite: Suite, about: dict[str, Any]) -> s
     return text
 
 
-def shortened(suite: Suite, share: float) -> Suite:
-    """Return the suite with a share of every budget."""
-    cells = (replace(cell, plan=replace(cell.plan, steps=cell.plan.steps * share)) for cell in suite.cells)
+def shortened(suite: Suite, share_of: Callable[[str], float]) -> Suite:
+    """Return the suite with a share of every budget, which follows from the task."""
+    cells = (
+        replace(cell, plan=replace(cell.plan, steps=cell.plan.steps * share_of(cell.task_name))) for cell in suite.cells
+    )
     return replace(suite, cells=tuple(cells))
 
 
 def quick(suite: Suite) -> Suite:
     """Return the part that takes ten minutes."""
-    small = suite.only(QUICK_ALGOS, tuple(QUICK_SHARES))
-    cells = (
-        replace(cell, plan=replace(cell.plan, steps=cell.plan.steps * QUICK_SHARES[cell.task_name]))
-        for cell in small.cells
-    )
-    return replace(small, cells=tuple(cells))
+    return shortened(suite.only(QUICK_ALGOS, tuple(QUICK_SHARES)), QUICK_SHARES.__getitem__)
 
 
 def main() -> int:
@@ -282,7 +278,7 @@ def run(given: argparse.Namespace) -> int:
     if not 0.0 < given.share <= 1.0:
         raise SettingError(f"share={given.share} is not allowed: it must be above 0 and at most 1.")
     whole = read_suite("epymarl")
-    part = shortened(quick(whole) if given.quick else whole, given.share).only(given.algos, given.tasks)
+    part = shortened(quick(whole) if given.quick else whole, lambda task: given.share).only(given.algos, given.tasks)
     path = given.results or given.out / "epymarl.json"
     known = read_results(path)
     done = {entry.digest for entry in known}
