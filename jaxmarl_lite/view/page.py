@@ -1,7 +1,6 @@
 """One self-contained HTML file that replays episodes in a browser, without a server or a network."""
 
 import base64
-import html
 import io
 import json
 import math
@@ -16,7 +15,7 @@ from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.view.canvas import write_bytes
 from jaxmarl_lite.view.episode import Frame
 from jaxmarl_lite.view.pictures import Picture, draw_frames
-from jaxmarl_lite.view.template import filled, part
+from jaxmarl_lite.view.template import framed, part
 
 DPI = 120
 PALETTE = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#ff9da6", "#9d755d", "#eeca3b", "#79706e")
@@ -42,12 +41,10 @@ def episodes_page(env: Env, episodes: Sequence[Sequence[Frame]], *, about: About
 def page(data: Mapping[str, Any]) -> str:
     """Return the page that replays `data`, what `replay_data` returns."""
     parts = {
-        "title": html.escape(data["title"]),
-        "style": _file("replay.css"),
         "data": _script_safe(json.dumps(data, separators=(",", ":"))),
-        "script": _file("numbers.js") + _file("replay.js"),
+        "script": part("replay", "numbers.js") + part("replay", "replay.js"),
     }
-    return filled(_file("replay.html"), parts)
+    return framed(data["title"], "replay", parts)
 
 
 def replay_data(
@@ -128,7 +125,3 @@ def _rounded(value: float) -> float | int | None:
 def _script_safe(text: str) -> str:
     """Return JSON in which nothing can end the script element that it stands in."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _file(name: str) -> str:
-    return part("replay", name)

@@ -11,7 +11,7 @@ from jaxmarl_lite.view.learning import count_seeds, curves_note, draw_band, styl
 from jaxmarl_lite.view.runs import Curve
 from jaxmarl_lite.view.scores import Compared, draw_profiles, scores_note
 from jaxmarl_lite.view.standings import NOTE, Aggregate, Standing, Standings, aggregates_of, between, pair, standings_of
-from jaxmarl_lite.view.template import filled, part
+from jaxmarl_lite.view.template import framed
 
 _SHADES = {True: "33, 102, 172", False: "178, 24, 43"}  # the ends of matplotlib's RdBu, for better and worse
 _BESIDE = 6  # algorithms, of whom a table fits beside a figure
@@ -62,11 +62,10 @@ def report_page(report: Report) -> str:
     }
     sections = {name: inner for name, inner in sections.items() if inner}
     places = {name: name.split()[0].lower() for name in sections}
-    return filled(
-        part("comparison", "comparison.html"),
+    return framed(
+        report.title,
+        "comparison",
         {
-            "title": _safe(report.title),
-            "style": part("comparison", "comparison.css"),
             "facts": _facts(report.facts),
             "nav": " ".join(f'<a href="#{place}">{name}</a>' for name, place in places.items()),
             "sections": "\n".join(

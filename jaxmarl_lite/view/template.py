@@ -1,5 +1,6 @@
 """Pages made of files that come with this package."""
 
+import html
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -16,3 +17,10 @@ def filled(template: str, parts: Mapping[str, str]) -> str:
     In one pass, so that nothing that was put in is taken for a place to put something.
     """
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def framed(title: str, folder: str, parts: Mapping[str, str]) -> str:
+    """Return a whole page without a network: the body and the style that a folder has, in the frame of all pages."""
+    body = filled(part(folder, f"{folder}.html"), {"title": html.escape(title), **parts})
+    style = part("frame", "frame.css") + part(folder, f"{folder}.css")
+    return filled(part("frame", "frame.html"), {"title": html.escape(title), "style": style, "body": body})
