@@ -1,10 +1,12 @@
 """Start every learner in every environment, in both kinds of actions where it has them, and say what fails.
 
-python scripts/smoke_matrix.py                                   # everything, about an hour on one core
+python scripts/smoke_matrix.py                                   # everything, some three hours on one core
 python scripts/smoke_matrix.py --learners qmix coma --worlds mpe/simple_tag "butterfly/pistonball discrete"
+python scripts/smoke_matrix.py --trace                           # nothing is compiled: half an hour
 
 A pair is started in earnest, if tiny: a first state, a rollout, and gradient steps. It fails if it raises anything, if
-a number of its state or its metrics is not finite, or if the state is not of the shapes of the first. Pairs that
+a number of its state or its metrics is not finite, or if the state is not of the shapes of the first. With --trace its
+program is written down for the compiler, and not run: all but what the numbers are is judged. Pairs that
 `Learner.check` refuses are counted, not started.
 """
 
@@ -100,6 +102,8 @@ def fault(program: Callable[[Env], Started], env: Env) -> str | None:
     before, after = (jax.tree.map(lambda x: (x.shape, x.dtype), tree) for tree in (first, state))
     if before != after:
         return "the state's shapes or dtypes change"
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(state)):
+        return None  # it was traced only: there are no numbers
     wrong = not_finite((state._replace(hyper={}), metrics))  # there, infinite means that there is no limit
     return f"not finite: {', '.join(wrong)}" if wrong else None
 
@@ -109,20 +113,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", nargs="+", choices=algos(), default=algos(), help="by name")
     parser.add_argument("--worlds", nargs="+", choices=worlds(), default=list(worlds()), help="by name, as listed")
+    parser.add_argument("--trace", action="store_true", help="write programs down only, without compiling them")
     given = parser.parse_args()
     jax.config.update("jax_disable_most_optimizations", True)  # programs run once: the quicker they compile, the better
-    failed, count = [], Counter()
+    failed, count, done = [], Counter(), "traced" if given.trace else "started"
     for name in given.learners:
         begin, learner = time.perf_counter(), small(name)
         program = program_of(learner)
+        if given.trace:
+            program = functools.partial(jax.eval_shape, program)
         able = [world for world in given.worlds if refusal(learner, worlds()[world].spec) is None]
         faults = {world: fault(program, worlds()[world]) for world in able}
         failed += [(name, world, sentence) for world, sentence in faults.items() if sentence]
-        count.update(started=len(able), refused=len(given.worlds) - len(able))
+        count.update(tried=len(able), refused=len(given.worlds) - len(able))
         seconds = time.perf_counter() - begin
-        print(f"{name}: {len(able)} started, {sum(map(bool, faults.values()))} failed, {seconds:.0f} s", flush=True)
+        print(f"{name}: {len(able)} {done}, {sum(map(bool, faults.values()))} failed, {seconds:.0f} s", flush=True)
         jax.clear_caches()  # a thousand programs would not fit the memory
-    print(f"\n{count['started']} pairs started, {count['refused']} refused, {len(failed)} failed")
+    print(f"\n{count['tried']} pairs {done}, {count['refused']} refused, {len(failed)} failed")
     if failed:
         print("\n| learner | world | what failed |\n| --- | --- | --- |")
         print("\n".join(f"| {name} | {world} | {sentence} |" for name, world, sentence in failed))

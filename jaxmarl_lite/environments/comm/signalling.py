@@ -9,6 +9,7 @@ from flax import struct
 from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.environments.comm.channel import heard
 
 SPEAKER, LISTENER = range(2)
 
@@ -85,9 +86,7 @@ class Signalling:
         """Let the one who is to move speak or answer."""
         chance = jax.random.uniform(key)
         speaks = state.word < 0
-        # What is below `noise` is, as a share of it, again a uniform number.
-        garbled = jnp.floor(chance / jnp.maximum(self.noise, 1e-6) * self.num_words)
-        word = jnp.where(chance < self.noise, garbled, action[SPEAKER]).astype(jnp.int32)
+        word = heard(action[SPEAKER], self.num_words, self.noise, chance)
         paid = jnp.where(~speaks & (action[LISTENER] == state.meaning), 1.0, 0.0)
         time = state.time + 1
         is_over = time >= self.spec.horizon

@@ -10,7 +10,7 @@ import numpy as np
 from flax import struct
 
 from jaxmarl_lite.core.env import Array, Key, TimeStep
-from jaxmarl_lite.core.settings import require_int
+from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.core.spec import Spec
 
 NONE, TELL, ON, OFF = range(4)
@@ -33,19 +33,19 @@ class SwitchState(NamedTuple):
 class SwitchRiddle:
     """A prisoners, one a day in a room with a switch; one of them must say that all have been there, when it is true.
 
-    Each day a prisoner, uniformly drawn, is in the room. Only he acts: 0 none, 1 tell, 2 switch on, 3 switch off. The
-    others wait, and their only legal action is none. Telling ends the episode and pays everybody 1 if all have been in
-    the room, today included, and -1 if not; nothing else is paid. The switch is off at first. The episode terminates
-    behind day 4 A - 6 also if nobody has told (2 days at least); that limit is the riddle's, and not a clock that cuts
-    it off. What others did is to be seen from the switch alone, so a prisoner needs memory of whether he has been
-    there, and of the day.
+    Each day a prisoner, uniformly drawn, is in the room. Only he acts: 0 none, 1 tell, 2 switch on, 3 switch off.
+    The others wait, and their only legal action is none. Telling ends the episode and pays everybody 1 if all have
+    been in the room, today included, and costs `penalty` if not; nothing else is paid. The switch is off at first.
+    The episode terminates behind day 4 A - 6 also if nobody has told (2 days at least); that limit is the riddle's,
+    and not a clock that cuts it off. What others did is to be seen from the switch alone, so a prisoner needs
+    memory of whether he has been there, and of the day.
 
     The riddle is that of Foerster et al. 2016, arXiv:1605.06676, section 6.1, where the switch is a channel of one bit
     beside the actions none and tell; here it stays as it is unless it is set, and telling does not set it.
 
     The best return for three prisoners is 20/27 = 0.741, the probability that all have been in the room in 6 days: the
     switch is turned on by the second different prisoner, and the third, who finds it on, tells. A uniformly random
-    policy, over legal actions, gets -0.480. Both are exact.
+    policy, over legal actions, gets -0.480. Both are exact, and of the penalty 1.
 
     Observation of prisoner i:
 
@@ -60,9 +60,12 @@ class SwitchRiddle:
 
     num_agents: int = struct.field(pytree_node=False, default=3)
     """number of prisoners, A"""
+    penalty: float = 1.0
+    """what it costs everybody to tell too soon (a leaf)"""
 
     def __post_init__(self) -> None:
         require_int("num_agents", self.num_agents, low=2)
+        require_number("penalty", self.penalty, low=0.0)
 
     @property
     def spec(self) -> Spec:
@@ -82,7 +85,7 @@ class SwitchRiddle:
         is_inside = self._is(state.inside)
         chosen = functools.reduce(operator.add, jnp.where(is_inside, action, 0))
         told, time = chosen == TELL, state.time + 1
-        reward = jnp.where(told, jnp.where(functools.reduce(operator.and_, state.has_been), 1.0, -1.0), 0.0)
+        reward = jnp.where(told, jnp.where(functools.reduce(operator.and_, state.has_been), 1.0, -self.penalty), 0.0)
         is_over = told | (time >= self.spec.horizon)
         inside = self._drawn(key)
         switch = (state.switch | (chosen == ON)) & (chosen != OFF)
@@ -126,7 +129,7 @@ class SwitchRiddle:
             axes.annotate(str(i), place, ha="center", va="center")
             axes.annotate("✓" if has_been else "", (i, -0.55), ha="center", va="center")
         told = float(np.asarray(step.reward)[0])
-        said = {1.0: "   told: right", -1.0: "   told: wrong"}.get(told, "")
+        said = "   told: right" if told > 0 else "   told: wrong" if told < 0 else ""
         axes.set_title(f"day {int(state.time) + 1} of {self.spec.horizon}{said}")
 
     def _drawn(self, key: Key) -> Array:

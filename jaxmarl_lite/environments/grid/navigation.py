@@ -14,22 +14,7 @@ from jaxmarl_lite.core.settings import require_bool, require_int
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import along_last
 from jaxmarl_lite.environments.grid import world
-
-GOAL_REWARD = 10.0
-STEP_COST = 0.05
-DISTANCE_COST = 0.1
-BUMP_COST = 0.5
-
-
-def paid(ts: TimeStep, distance: Array, bumps: Array, is_late: Array) -> TimeStep:
-    """Return a step with its end and what all are paid: the goals' reward where no distance is left, else costs."""
-    solved = distance == 0
-    reward = jnp.where(solved, GOAL_REWARD, -(STEP_COST + DISTANCE_COST * distance + BUMP_COST * bumps))
-    return ts._replace(
-        reward=jnp.full_like(ts.reward, reward),
-        terminated=jnp.full_like(ts.terminated, solved),
-        truncated=is_late & ~solved,
-    )
+from jaxmarl_lite.environments.grid.pay import TeamPay
 
 
 class NavigationState(NamedTuple):
@@ -44,14 +29,14 @@ class NavigationState(NamedTuple):
 
 
 @struct.dataclass(eq=False)
-class Navigation:
+class Navigation(TeamPay):
     """A agents on a grid of cells walk to their goals, one shared reward, without bumping.
 
     Actions are 0 up, 1 down, 2 left, 3 right, and 4 stay if `stay`. An agent on its goal does not move. A move off the
-    grid or into a wall leaves it in place and costs 0.5. Agents whose moves would end on one cell all go back, over
-    and over until no two share a cell, which costs 0.5 once. The reward of everybody is +10 when all are on their
-    goals, which terminates the episode, else -0.05 - 0.1 (sum of Manhattan distances to the goals) - those costs. It
-    is truncated after `horizon` steps.
+    grid or into a wall leaves it in place and is a bump. Agents whose moves would end on one cell all go back, over
+    and over until no two share a cell, which is one bump. The reward of everybody is `goal_reward` when all are on
+    their goals, which terminates the episode, else - `step_cost` - `distance_cost` (sum of Manhattan distances to the
+    goals) - `bump_cost` (number of bumps). It is truncated after `horizon` steps.
 
     By default the agents start evenly spaced round the border, anticlockwise from the top left corner, and each goal
     lies a quarter of the way further round: for two agents on 5x5, starts (0, 0) and (4, 4), goals (4, 0) and (0, 4).
@@ -90,6 +75,7 @@ class Navigation:
     """steps after which an episode is truncated"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_int("num_agents", self.num_agents)
         require_int("size", self.size, low=2)
         require_int("horizon", self.horizon)
@@ -139,7 +125,7 @@ class Navigation:
         del key
         pos, distance, bumps = along_last(self._move)(state.agent_pos, state.goal_pos, action)
         state = NavigationState(pos, state.goal_pos, state.time + 1)
-        return state, paid(self.observe(state), distance, bumps, state.time >= self.horizon)
+        return state, self.paid(self.observe(state), distance, bumps, state.time >= self.horizon)
 
     def observe(self, state: NavigationState) -> TimeStep:
         """Show a state as it is when an episode begins there."""

@@ -13,7 +13,7 @@ from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import along_last
 from jaxmarl_lite.environments.grid import sight, world
-from jaxmarl_lite.environments.grid.navigation import paid
+from jaxmarl_lite.environments.grid.pay import TeamPay
 
 FOUR_ROOMS = ("...#...", ".......", "...#...", "#.###.#", "...#...", ".......", "...#...")
 
@@ -30,13 +30,14 @@ class CoverState(NamedTuple):
 
 
 @struct.dataclass(eq=False)
-class TeamNavigation:
+class TeamNavigation(TeamPay):
     """A agents among walls look for A goals and cover them all, one shared reward, without bumping.
 
     It is grid/navigation with goals that belong to nobody. Actions are 0 up, 1 down, 2 left, 3 right, 4 stay, and
     moves, walls and bumps are those there, but that agents on goals move on as they like. The reward of everybody is
-    +10 when there is an agent on every goal, which terminates the episode, else -0.05 - 0.1 (sum over goals of the
-    Manhattan distance to the nearest agent, through walls) - 0.5 a bump. It is truncated after `horizon` steps. Agents
+    `goal_reward` when there is an agent on every goal, which terminates the episode, else - `step_cost` -
+    `distance_cost` (sum over goals of the Manhattan distance to the nearest agent, through walls) - `bump_cost`
+    (number of bumps). It is truncated after `horizon` steps. Agents
     and goals begin in different free cells, all drawn anew in every episode; by default of four rooms with a door
     between neighbours.
 
@@ -71,6 +72,7 @@ class TeamNavigation:
     """steps after which an episode is truncated"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, low in (("num_agents", 1), ("size", 2), ("sight", 1), ("horizon", 1)):
             require_int(name, getattr(self, name), low=low)
         if self.walls is not None:
@@ -107,7 +109,7 @@ class TeamNavigation:
         del key
         pos, distance, bumps = along_last(self._move)(state.agent_pos, state.goal_pos, action)
         state = CoverState(pos, state.goal_pos, state.time + 1)
-        return state, paid(self.observe(state), distance, bumps, state.time >= self.horizon)
+        return state, self.paid(self.observe(state), distance, bumps, state.time >= self.horizon)
 
     def observe(self, state: CoverState) -> TimeStep:
         """Show a state as it is when an episode begins there."""

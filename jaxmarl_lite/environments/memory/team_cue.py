@@ -10,8 +10,9 @@ import numpy as np
 from flax import struct
 
 from jaxmarl_lite.core.env import Array, Key, TimeStep
-from jaxmarl_lite.core.settings import require_int
+from jaxmarl_lite.core.settings import require_int, require_number
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.environments.comm.channel import heard
 
 
 class TeamCueState(NamedTuple):
@@ -29,11 +30,12 @@ class TeamCueState(NamedTuple):
 class TeamCue:
     """A agents see a cue each, wait, say a word each, and are then asked for every cue, their own first.
 
-    In the first step everybody sees its own cue, and nothing in the `delay - 1` steps behind it. Then everybody is told
-    to speak: its action is the word, which all others hear in the step after that, once. In that step and the A - 1
-    behind it there is a question a step: in the q-th, q = 0 ... A - 1, agent i is asked for the cue of agent
-    (i + q) mod A. Words and answers are actions below `num_cues`; in other steps actions do nothing. The reward is
-    common: each right answer pays everybody 1 / A^2. The episode terminates behind the last question.
+    In the first step everybody sees its own cue, and nothing in the `delay - 1` steps behind it. Then everybody is
+    told to speak: its action is the word, which all others hear in the step after that, once; with probability
+    `noise` they all hear a word drawn uniformly instead. In that step and the A - 1 behind it there is a question a
+    step: in the q-th, q = 0 ... A - 1, agent i is asked for the cue of agent (i + q) mod A. Words and answers are
+    actions below `num_cues`; in other steps actions do nothing. The reward is common: each right answer pays
+    everybody 1 / A^2. The episode terminates behind the last question.
 
     So the own cue must be remembered for the first question, and both remembered and passed on for the others. The best
     return of each agent is 1; without a word between them, 1 / A + (1 - 1 / A) / C for C cues (0.625 by default); and
@@ -58,11 +60,14 @@ class TeamCue:
     """number of cues, of words and of actions, C"""
     delay: int = struct.field(pytree_node=False, default=4)
     """steps between seeing the cue and speaking"""
+    noise: float = 0.0
+    """probability that a word is replaced by a random one (a leaf)"""
 
     def __post_init__(self) -> None:
         require_int("num_agents", self.num_agents, low=2)
         require_int("num_cues", self.num_cues, low=2)
         require_int("delay", self.delay)
+        require_number("noise", self.noise, low=0.0, high=1.0)
 
     @property
     def spec(self) -> Spec:
@@ -85,11 +90,11 @@ class TeamCue:
 
     def step(self, key: Key, state: TeamCueState, action: Array) -> tuple[TeamCueState, TimeStep]:
         """Let time pass: actions are words, or answers, or nothing."""
-        del key
         num, action = self.num_agents, action.astype(jnp.int32)
         right = [(action == _from(state.cue, q)) & (self._question(state) == q) for q in range(num)]
         share = functools.reduce(operator.add, functools.reduce(operator.or_, right).astype(jnp.float32)) / num**2
-        word = jnp.where(state.time == self.delay, action, state.word)
+        word = heard(action, self.num_cues, self.noise, jax.random.uniform(key, (num,)))
+        word = jnp.where(state.time == self.delay, word, state.word)
         state = TeamCueState(state.cue, word, state.time + 1)
         return state, self.observe(state)._replace(
             reward=jnp.full(num, share), terminated=jnp.full(num, state.time == self.spec.horizon)

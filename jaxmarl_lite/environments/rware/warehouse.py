@@ -12,7 +12,7 @@ from flax import struct
 
 from jaxmarl_lite.core.env import Array, Key, TimeStep
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_choice, require_int
+from jaxmarl_lite.core.settings import require_choice, require_int, require_number
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.core.tree import along_last, when_any
 from jaxmarl_lite.environments.grid.places import digit, pick
@@ -25,7 +25,7 @@ Difficulty = Literal["easy", "normal", "hard"]
 RewardKind = Literal["individual", "global", "two_stage"]
 
 REQUESTS_PER_AGENT: dict[Difficulty, float] = {"easy": 2.0, "normal": 1.0, "hard": 0.5}
-FORWARD, TURN_LEFT, TURN_RIGHT, TOGGLE = range(1, 5)
+NONE, FORWARD, TURN_LEFT, TURN_RIGHT, TOGGLE = range(5)
 UP, DOWN, LEFT, RIGHT = range(4)
 # What each direction turns into.
 TO_LEFT = (LEFT, RIGHT, DOWN, UP)
@@ -62,7 +62,8 @@ class Warehouse:
     random, is requested instead, so their number stays the same. The reward is 1 for the robot that carries it
     (individual), 1 for everybody (global), or 0.5 for it and 0.5 more when it next puts a shelf down (two_stage).
     Episodes are truncated after `horizon` steps (done in the package) and never terminate. Robots begin in any
-    different cells, facing anywhere; all shelves are at home.
+    different cells, facing anywhere; all shelves are at home. With a `slip`, which the package has not, an action
+    sometimes does nothing.
 
     Observation of agent i; its K cells are those at most `sensor_range` rows and columns away, by rows:
 
@@ -105,6 +106,8 @@ class Warehouse:
     """rows of shelves in a block"""
     num_requests: int | None = struct.field(pytree_node=False, default=None)
     """requested shelves; None: by difficulty"""
+    slip: float = 0.0
+    """probability that what a robot is told to do comes to nothing, in each step (a leaf)"""
     horizon: int = struct.field(pytree_node=False, default=500)
     """steps after which an episode is truncated"""
 
@@ -125,6 +128,7 @@ class Warehouse:
         shelves, cells = len(self.layout.homes), self.layout.is_home.size
         if shelves < 2:
             raise SettingError(f"a warehouse with {shelves} shelves is not allowed: there must be one to request next.")
+        require_number("slip", self.slip, low=0.0, high=1.0)
         require_int("num_requests", self.num_requests, high=shelves - 1)
         require_int("num_agents", self.num_agents, high=cells)
 
@@ -161,13 +165,14 @@ class Warehouse:
 
     def step(self, key: Key, state: WarehouseState, action: Array) -> tuple[WarehouseState, TimeStep]:
         """Move everybody at once, deliver, and draw new requests."""
-        return self.play(state, action, jax.random.uniform(key, (2,)))
+        numbers = jax.random.uniform(key, (2 + self.num_agents,))
+        return self.play(state, jnp.where(numbers[2:] < self.slip, NONE, action), numbers[:2])
 
     def play(self, state: WarehouseState, action: Array, numbers: Array) -> tuple[WarehouseState, TimeStep]:
-        """Play a joint action as `step` does; the numbers, [2] in [0, 1), choose what is requested after a delivery.
+        """Play a joint action as `step` does when nobody slips; the numbers, [2] in [0, 1), choose the new requests.
 
-        There is one for each goal: times the number of shelves not requested and rounded down, it counts first those
-        that stand, by rows, then those on robots, by index.
+        There is one for what follows a delivery at each goal: times the number of shelves not requested and rounded
+        down, it counts first those that stand, by rows, then those on robots, by index.
         """
         *fields, reward = along_last(self._played)(*state[:-1], action, numbers)
         state = WarehouseState(*fields, time=state.time + 1)
