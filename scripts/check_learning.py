@@ -22,7 +22,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -45,19 +45,6 @@ class Verdict(NamedTuple):
     """of the new seeds; none if training failed"""
     said: str
     """within, up, down or failed"""
-
-
-def figures_of(arguments: str, summary: dict[str, Any]) -> dict[str, Any]:
-    """Return what is stored of a row: its command and what it reached, from its run's summary."""
-    tested = summary["eval"]
-    return {
-        "arguments": arguments,
-        "return_sum": tested["return_sum"],
-        "return_sum_ci95": tested["return_sum_ci95"],
-        "return_sum_per_seed": tested["return_sum_per_seed"],
-        "env_steps": summary["env_steps"],
-        "versions": summary["versions"],
-    }
 
 
 def allowed(stored: Sequence[float], count: int, level: float, tolerance: float) -> tuple[float, float]:

@@ -1,9 +1,12 @@
 """Train with the shipped defaults and write the returns reached, with the command of each row, as a table.
 
-The figures go beside it, into results/learning.json, with which `check_learning.py` compares.
+python scripts/learning_table.py --out benchmarks/learning.md                            # rows that it lacks
+python scripts/learning_table.py --only climbing-ippo --out benchmarks/learning.md       # one row anew, others stay
+python scripts/learning_table.py --only climbing-ippo                                    # one row, on the console
 
-python scripts/learning_table.py --out benchmarks/learning.md                  # everything, some five hours
-python scripts/learning_table.py --only climbing-ippo --runs runs/learning     # one row, on the console
+The figures go beside the table, into results/learning.json, from which rows that are not trained now are taken, and
+with which `check_learning.py` compares. A row whose command has changed is trained anew. All of them take some five
+hours.
 """
 
 import argparse
@@ -12,10 +15,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
-from check_learning import figures_of
+import numpy as np
 
 from jaxmarl_lite.cli.main import main as jaxmarl_lite
+from jaxmarl_lite.training.checkpoint import write_text
 from jaxmarl_lite.training.folder import RunFolder
 
 ON_POLICY = ("ippo", "mappo", "ia2c", "maa2c", "coma", "impala", "trpo", "matrpo", "happo", "hatrpo")
@@ -177,11 +182,12 @@ ROWS = {
             f"--eval-episodes 512 --seeds {seeds}",
             "-12 (HARL's MAPPO)",
         )
-        for algo, steps, seeds in (("ippo", "1e7", 3), ("mappo", "1e7", 4))
+        for algo, steps, seeds in (("ippo", "1e7", 3), ("mappo", "2e7", 4))
     },
 }
 
 CLIMBING_BEST = 550.0
+ZERO_SUM = ("matching_pennies", "rock_paper_scissors")
 THEORY = """
 In the prisoner's dilemma defecting is better whatever the other does, so those that learn by their own reward defect
 (50 in all), and a team that learns by its mean reward cooperates (150). In a zero-sum game without a best pure choice
@@ -213,86 +219,110 @@ def best_evaluation(run: Path) -> float:
     return max(sum(values) / len(values) for values in returns.values())
 
 
-def row(name: str, runs: Path) -> tuple[str, dict]:
-    """Train one row, unless its folder holds it already, and return its line of the table and its summary."""
-    arguments, asked = ROWS[name]
+def figures_of(name: str, out: Path) -> dict[str, Any]:
+    """Return what is stored of a row: its command and what it reached, from its run's folder."""
+    summary = json.loads((out / "summary.json").read_text())
+    of_returns = ("return_sum", "return_sum_ci95", "return_sum_per_seed", "return_sum_min", "return_sum_max")
+    figures = {
+        "arguments": ROWS[name][0],
+        **{key: summary["eval"][key] for key in (*of_returns, "return_per_agent")},
+        "return_sum_best": best_evaluation(out),
+        **{key: summary[key] for key in ("env_steps", "env_steps_per_second", "train_seconds")},
+        "cores": os.cpu_count(),
+        **{key: summary[key] for key in ("device", "versions")},
+    }
+    if name.startswith(ZERO_SUM):
+        figures["policy_mean"] = np.mean(summary["policy_time_average"], 0).tolist()
+    return figures
+
+
+def trained(name: str, runs: Path) -> dict[str, Any]:
+    """Train a row, unless its folder holds it already, and return its figures."""
     out = runs / name
     if not (out / "summary.json").exists():
-        status = jaxmarl_lite(["train", *shlex.split(arguments), "--out", str(out), "--overwrite"])
+        status = jaxmarl_lite(["train", *shlex.split(ROWS[name][0]), "--out", str(out), "--overwrite"])
         if status:
             sys.exit(status)
-    summary = json.loads((out / "summary.json").read_text())
-    figures = summary["eval"]
+    return figures_of(name, out)
+
+
+def line(name: str, figures: dict[str, Any]) -> str:
+    """Return a row's line of the table."""
     low, high = figures["return_sum_ci95"]
-    line = " | ".join(
-        [
-            f"| `train {arguments}`",
-            asked,
-            f"**{figures['return_sum']:.2f}**",
-            f"[{low:.2f}, {high:.2f}]",
-            f"{best_evaluation(out):.2f}",
-            ", ".join(f"{value:.1f}" for value in figures["return_sum_per_seed"]),
-            f"[{figures['return_sum_min']:.2f}, {figures['return_sum_max']:.2f}]",
-            ", ".join(f"{value:.2f}" for value in figures["return_per_agent"]),
-            f"{summary['env_steps_per_second']:,.0f}",
-            f"{summary['train_seconds']:.0f} s |",
-        ]
-    )
-    return line, summary
+    cells = [
+        f"| `train {figures['arguments']}`",
+        ROWS[name][1],
+        f"**{figures['return_sum']:.2f}**",
+        f"[{low:.2f}, {high:.2f}]",
+        f"{figures['return_sum_best']:.2f}",
+        ", ".join(f"{value:.1f}" for value in figures["return_sum_per_seed"]),
+        f"[{figures['return_sum_min']:.2f}, {figures['return_sum_max']:.2f}]",
+        ", ".join(f"{value:.2f}" for value in figures["return_per_agent"]),
+        f"{figures['env_steps_per_second']:,.0f}",
+        f"{figures['train_seconds']:.0f} s |",
+    ]
+    return " | ".join(cells)
 
 
-def found_best(name: str, summary: dict) -> str:
+def found_best(name: str, figures: dict[str, Any]) -> str:
     """Return how many seeds found the best cell of climbing: 11 for both in each of 25 rounds."""
-    returns = summary["eval"]["return_sum_per_seed"]
+    returns = figures["return_sum_per_seed"]
     found = sum(value > CLIMBING_BEST - 1 for value in returns)
     return f"{name.removeprefix('climbing-')} {found}/{len(returns)}"
 
 
-def averages(name: str, summary: dict) -> str:
+def averages(name: str, figures: dict[str, Any]) -> str:
     """Return the policies of a zero-sum game, averaged over training and seeds."""
-    policies = summary["policy_time_average"]
-    agents = range(len(policies[0]))
-    means = [
-        [sum(p[agent][n] for p in policies) / len(policies) for n in range(len(policies[0][agent]))] for agent in agents
-    ]
-    text = "; ".join(f"player {agent}: " + ", ".join(f"{value:.2f}" for value in means[agent]) for agent in agents)
-    return f"- `{name}`: {text}"
+    players = (
+        f"player {player}: " + ", ".join(f"{value:.2f}" for value in policy)
+        for player, policy in enumerate(figures["policy_mean"])
+    )
+    return f"- `{name}`: " + "; ".join(players)
+
+
+def document(rows: dict[str, dict[str, Any]]) -> str:
+    """Return the page of these rows."""
+    last = next(reversed(rows.values()))
+    text = HEADER.format(device=last["device"], cores=last["cores"], jax=last["versions"]["jax"])
+    text += "".join(line(name, figures) + "\n" for name, figures in rows.items())
+    missing = [name for name in ROWS if name not in rows]
+    if missing:
+        text += f"\nThe script has rows that do not stand here: {', '.join(missing)}.\n"
+    found = [found_best(name, figures) for name, figures in rows.items() if name.startswith("climbing")]
+    if found:
+        text += f"\nSeeds that find 275 each on climbing, of all: {', '.join(found)}.\n"
+    policies = [averages(name, figures) for name, figures in rows.items() if name.startswith(ZERO_SUM)]
+    if policies:
+        text += THEORY
+        text += "\nPolicies of the zero-sum games, averaged over training and seeds (uniform is the equilibrium):\n\n"
+        text += "\n".join(policies) + "\n"
+    return text
+
+
+def stored(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of an earlier table whose commands are still those of this script."""
+    rows = json.loads(path.read_text()) if path.exists() else {}
+    return {name: rows[name] for name in ROWS if name in rows and rows[name]["arguments"] == ROWS[name][0]}
 
 
 def main() -> None:
     """Train the rows and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), help="rows")
+    parser.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW", help="rows to train; left out: all lacking")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"), help="folder of the runs")
     parser.add_argument("--out", type=Path, help="Markdown file to write, and results/ beside it")
     given = parser.parse_args()
-    lines, policies, found, figures = [], [], [], {}
-    for name in given.only:
-        line, summary = row(name, given.runs)
-        lines.append(line)
-        figures[name] = figures_of(ROWS[name][0], summary)
-        if name.startswith("climbing"):
-            found.append(found_best(name, summary))
-        if name.startswith(("matching_pennies", "rock_paper_scissors")):
-            policies.append(averages(name, summary))
-    text = HEADER.format(device=summary["device"], cores=os.cpu_count(), jax=summary["versions"]["jax"])
-    text += "\n".join(lines) + "\n"
-    missing = [name for name in ROWS if name not in given.only]
-    if missing:
-        text += f"\nThe script has rows that do not stand here: {', '.join(missing)}.\n"
-    if found:
-        text += f"\nSeeds that find 275 each on climbing, of all: {', '.join(found)}.\n"
-    if policies:
-        text += THEORY
-        text += "\nPolicies of the zero-sum games, averaged over training and seeds (uniform is the equilibrium):\n\n"
-        text += "\n".join(policies) + "\n"
-    if given.out:
-        given.out.write_text(text)
-        results = given.out.parent / "results" / f"{given.out.stem}.json"
-        results.parent.mkdir(exist_ok=True)
-        results.write_text(json.dumps(figures, indent=1) + "\n")
-    else:
-        print(text)
+    results = given.out.parent / "results" / f"{given.out.stem}.json" if given.out else None
+    rows = stored(results) if results else {}
+    for name in given.only or [name for name in ROWS if name not in rows]:
+        rows[name] = trained(name, given.runs)
+        rows = {name: rows[name] for name in ROWS if name in rows}
+        if given.out and results:  # after every row, so that a stop loses none
+            results.parent.mkdir(exist_ok=True)
+            write_text(results, json.dumps(rows, indent=1) + "\n")
+            write_text(given.out, document(rows))
+    if not given.out:
+        print(document(rows))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import learning_table
 import numpy as np
 import pytest
 import scipy.stats
-from check_learning import allowed, figures_of, judge, main
+from check_learning import allowed, judge, main
 
 ROW = "prisoners_dilemma-facmac"
 
@@ -16,9 +16,8 @@ ROW = "prisoners_dilemma-facmac"
 @pytest.fixture
 def check(monkeypatch, tmp_path, capsys):
     """Return a function that checks a row whose new seeds have these returns: (status, what was printed)."""
-    summary = {"eval": {"return_sum": 5.0, "return_sum_ci95": [3.0, 7.0], "return_sum_per_seed": [4.0, 5.0, 6.0]}}
     stored = tmp_path / "learning.json"
-    stored.write_text(json.dumps({ROW: figures_of("the words", {**summary, "env_steps": 1, "versions": {}})}))
+    stored.write_text(json.dumps({ROW: {"arguments": "the words", "return_sum_per_seed": [4.0, 5.0, 6.0]}}))
 
     def run(returns, *words):
         monkeypatch.setattr(check_learning, "train", lambda arguments, seed, out: returns)
@@ -80,18 +79,63 @@ def test_a_row_that_is_not_stored_is_refused(check):
     assert ROW in printed.err
 
 
-def test_the_table_leaves_what_is_checked_beside_it(monkeypatch, tmp_path):
-    row, (arguments, _) = next(iter(learning_table.ROWS.items()))
-    returns = {"return_sum": 5.0, "return_sum_ci95": [3.0, 7.0], "return_sum_per_seed": [4.0, 5.0, 6.0]}
-    tested = {**returns, "return_sum_min": 0.0, "return_sum_max": 9.0, "return_per_agent": [5.0]}
+def leave_run(out, mean, **more):
+    """Write what the table reads of a run of two blocks and two seeds."""
+    returns = {"return_sum": mean, "return_sum_ci95": [mean - 2, mean + 2], "return_sum_per_seed": [mean - 1, mean + 1]}
+    tested = {**returns, "return_sum_min": 0.0, "return_sum_max": 9.0, "return_per_agent": [mean]}
     summary = {"eval": tested, "env_steps": 7, "env_steps_per_second": 1.0, "train_seconds": 7.0, "device": "cpu"}
-    (tmp_path / row).mkdir()
-    (tmp_path / row / "summary.json").write_text(json.dumps({**summary, "versions": {"jax": "1.0"}}))
-    rows = [{"block": block, "eval_return_sum": value} for block in (1, 2) for value in (4.0 * block, 6.0 * block)]
-    (tmp_path / row / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rows))
-    words = ["learning_table.py", "--only", row, "--runs", str(tmp_path), "--out", str(tmp_path / "learning.md")]
-    monkeypatch.setattr(sys, "argv", words)
-    learning_table.main()
-    stored = json.loads((tmp_path / "results" / "learning.json").read_text())
-    assert "| **5.00** | [3.00, 7.00] | 10.00 |" in (tmp_path / "learning.md").read_text()
-    assert stored == {row: {"arguments": arguments, **returns, "env_steps": 7, "versions": {"jax": "1.0"}}}
+    out.mkdir(parents=True)
+    (out / "summary.json").write_text(json.dumps({**summary, "versions": {"jax": "1.0"}, **more}))
+    rows = [{"block": block, "eval_return_sum": value} for block in (1, 2) for value in (mean * block, mean * block)]
+    (out / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rows))
+
+
+@pytest.fixture
+def table(monkeypatch, tmp_path):
+    """Return a function that makes the table of some rows from a folder of runs: (the page, what is stored)."""
+
+    def run(*rows, runs):
+        out = tmp_path / "learning.md"
+        words = ["learning_table.py", "--only", *rows, "--runs", str(tmp_path / runs), "--out", str(out)]
+        monkeypatch.setattr(sys, "argv", words)
+        learning_table.main()
+        return out.read_text(), json.loads((tmp_path / "results" / "learning.json").read_text())
+
+    return run
+
+
+def test_the_table_leaves_what_is_checked_beside_it(table, tmp_path):
+    row, (arguments, _) = next(iter(learning_table.ROWS.items()))
+    leave_run(tmp_path / "runs" / row, 5.0)
+    page, stored = table(row, runs="runs")
+    assert "| **5.00** | [3.00, 7.00] | 10.00 | 4.0, 6.0 | [0.00, 9.00] |" in page
+    assert list(stored) == [row]
+    assert stored[row]["arguments"] == arguments
+    assert stored[row]["return_sum_per_seed"] == [4.0, 6.0]
+    assert stored[row]["return_sum_best"] == 10.0
+
+
+def test_rows_that_are_not_trained_now_stay_unless_their_command_has_changed(table, tmp_path, monkeypatch):
+    first, second, third = list(learning_table.ROWS)[:3]
+    for row, mean in ((first, 5.0), (second, 6.0)):
+        leave_run(tmp_path / "old" / row, mean)
+    table(first, second, runs="old")
+    monkeypatch.setitem(learning_table.ROWS, second, ("other words", ""))
+    leave_run(tmp_path / "new" / third, 7.0)
+    page, stored = table(third, runs="new")
+    assert list(stored) == [first, third]
+    assert "**5.00**" in page
+    assert "**7.00**" in page
+    assert "**6.00**" not in page
+    assert f"do not stand here: {second}" in page
+
+
+def test_policies_of_games_are_averaged_over_seeds(table, tmp_path):
+    leave_run(tmp_path / "runs" / "matching_pennies", 0.0, policy_time_average=[[[1.0, 0.0]] * 2, [[0.0, 1.0]] * 2])
+    page, _ = table("matching_pennies", runs="runs")
+    assert "- `matching_pennies`: player 0: 0.50, 0.50; player 1: 0.50, 0.50\n" in page
+
+
+def test_the_committed_table_is_made_of_the_stored_figures():
+    page = check_learning.STORED.parents[1] / "learning.md"
+    assert page.read_text() == learning_table.document(learning_table.stored(check_learning.STORED))
