@@ -71,8 +71,12 @@ def judge(row: str, stored: Sequence[float], returns: list[float], level: float,
 def train(arguments: str, seed: int, out: Path) -> list[float]:
     """Train a row anew and return the return of each seed; none if it failed, which has then said why."""
     words = ["train", *shlex.split(arguments), "--seed", str(seed), "--out", str(out), "--overwrite", "--json"]
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        status = jaxmarl_lite(words)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            status = jaxmarl_lite(words)
+    except (SystemExit, Exception) as error:  # words that are no longer understood, or a fault: other rows go on
+        print(f"error: train {arguments}: {type(error).__name__}: {error}", file=sys.stderr)
+        return []
     return [] if status else json.loads(printed.getvalue())["eval"]["return_sum_per_seed"]
 
 

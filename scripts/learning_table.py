@@ -1,15 +1,16 @@
 """Train with the shipped defaults and write the returns reached, with the command of each row, as a table.
 
 python scripts/learning_table.py --out benchmarks/learning.md                            # rows that it lacks
-python scripts/learning_table.py --only climbing-ippo --out benchmarks/learning.md       # one row anew, others stay
+python scripts/learning_table.py --only climbing-ippo --out benchmarks/learning.md       # one row, others stay
 python scripts/learning_table.py --only climbing-ippo                                    # one row, on the console
 
 The figures go beside the table, into results/learning.json, from which rows that are not trained now are taken, and
-with which `check_learning.py` compares. A row whose command has changed is trained anew. All of them take some five
-hours.
+with which `check_learning.py` compares. A row whose command has changed is trained anew; one that --runs holds is not.
+All of them take some five hours.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shlex
@@ -238,12 +239,18 @@ def figures_of(name: str, out: Path) -> dict[str, Any]:
 
 def trained(name: str, runs: Path) -> dict[str, Any]:
     """Train a row, unless its folder holds it already, and return its figures."""
-    out = runs / name
+    out = folder(name, runs)
     if not (out / "summary.json").exists():
-        status = jaxmarl_lite(["train", *shlex.split(ROWS[name][0]), "--out", str(out), "--overwrite"])
+        words = [*shlex.split(ROWS[name][0]), "--devices", "1"]
+        status = jaxmarl_lite(["train", *words, "--out", str(out), "--overwrite"])
         if status:
             sys.exit(status)
     return figures_of(name, out)
+
+
+def folder(name: str, runs: Path) -> Path:
+    """Return where a row's run is, or is to be; a row whose command changes gets another one."""
+    return runs / f"{name}-{hashlib.sha256(ROWS[name][0].encode()).hexdigest()[:8]}"
 
 
 def line(name: str, figures: dict[str, Any]) -> str:
@@ -313,15 +320,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="Markdown file to write, and results/ beside it")
     given = parser.parse_args()
     results = given.out.parent / "results" / f"{given.out.stem}.json" if given.out else None
+    if results:
+        results.parent.mkdir(parents=True, exist_ok=True)
     rows = stored(results) if results else {}
     for name in given.only or [name for name in ROWS if name not in rows]:
-        rows[name] = trained(name, given.runs)
-        rows = {name: rows[name] for name in ROWS if name in rows}
-        if given.out and results:  # after every row, so that a stop loses none
-            results.parent.mkdir(exist_ok=True)
+        new = {name: trained(name, given.runs)}
+        found = {**(stored(results) if results else rows), **new}  # read again: others may have added rows meanwhile
+        rows = {name: found[name] for name in ROWS if name in found}
+        if results:  # after every row, so that a stop loses none
             write_text(results, json.dumps(rows, indent=1) + "\n")
             write_text(given.out, document(rows))
-    if not given.out:
+    if not results:
         print(document(rows))
 
 

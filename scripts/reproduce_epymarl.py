@@ -72,7 +72,7 @@ class Entry(NamedTuple):
     seconds: float
     """training and evaluating all seeds"""
     digest: str
-    """of all that the run followed from"""
+    """of all that the run followed from, but for its length"""
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -124,11 +124,17 @@ def names_of(cell: Cell) -> tuple[str, str, str]:
 
 
 def digest_of(cell: Cell) -> str:
-    """Return a digest of all that a cell's run follows from, but for the devices that it takes."""
-    plan = replace(cell.plan, devices=None)
+    """Return a digest of all that a cell's run follows from, but for its length and the devices that it takes."""
+    plan = replace(cell.plan, steps=1.0, devices=None)
     cut = schedule(plan, cell.learner.settings.steps_per_update)
     config = to_config(cell.learner, cell.env, cell.key, plan, cut)
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_done(cell: Cell, entries: Sequence[Entry]) -> bool:
+    """Return whether a cell was trained with its settings and at least as long."""
+    digest = digest_of(cell)
+    return any(entry.digest == digest and entry.env_steps >= cell.plan.steps for entry in entries)
 
 
 def read_results(path: Path) -> list[Entry]:
@@ -142,12 +148,20 @@ def read_results(path: Path) -> list[Entry]:
 
 
 def joined(known: Sequence[Entry], new: Sequence[Entry], suite: Suite) -> list[Entry]:
-    """Return the entries in the order of the suite; of two of one cell the longer run, of equals the new one."""
+    """Return one entry for each cell of the suite that has any.
+
+    Those with the settings of the suite stand before others, then the longer run before the shorter, then the new one.
+    """
+    digests = {names_of(cell): digest_of(cell) for cell in suite.cells}
+
+    def rank(entry: Entry) -> tuple[bool, int]:
+        return entry.digest == digests[entry.names], entry.env_steps
+
     best: dict[tuple[str, str, str], Entry] = {}
     for entry in (*known, *new):
-        if entry.names not in best or entry.env_steps >= best[entry.names].env_steps:
+        if entry.names not in best or rank(entry) >= rank(best[entry.names]):
             best[entry.names] = entry
-    return [best[names] for names in map(names_of, suite.cells) if names in best]
+    return [best[names] for names in digests if names in best]
 
 
 def entries_of(suite: Suite, out: Path) -> list[Entry]:
@@ -263,6 +277,7 @@ def main() -> int:
     parser.add_argument("--algos", nargs="+", help="some algorithms only, such as ippo 'ippo independent'")
     parser.add_argument("--share", type=float, default=1.0, help="share of the published budgets, 1 for all")
     parser.add_argument("--devices", type=int, help="devices, 1 where several processes share the work")
+    parser.add_argument("--overwrite", action="store_true", help="replace runs in --out of other settings or budgets")
     parser.add_argument("--results", type=Path, help="JSON file of cells that are done; default OUT/epymarl.json")
     parser.add_argument("--table", type=Path, help="Markdown file to write; default OUT/epymarl.md")
     given = parser.parse_args()
@@ -279,16 +294,19 @@ def run(given: argparse.Namespace) -> int:
         raise SettingError(f"share={given.share} is not allowed: it must be above 0 and at most 1.")
     whole = read_suite("epymarl")
     part = shortened(quick(whole) if given.quick else whole, lambda task: given.share).only(given.algos, given.tasks)
-    path = given.results or given.out / "epymarl.json"
+    path, page = given.results or given.out / "epymarl.json", given.table or given.out / "epymarl.md"
+    for file in (path, page):  # now, not after the training
+        file.parent.mkdir(parents=True, exist_ok=True)
     known = read_results(path)
-    done = {entry.digest for entry in known}
-    missing = replace(part, cells=tuple(cell for cell in part.cells if digest_of(cell) not in done))
+    missing = replace(part, cells=tuple(cell for cell in part.cells if not is_done(cell, known)))
     if given.devices:
         missing = missing.with_plan(devices=given.devices)
+    failed = []
     if missing.cells:
         offer_cores(given.devices)
         with console.SuiteLine() as line:
-            compare(missing, out=given.out, callbacks=(line,))
+            results = compare(missing, out=given.out, overwrite=given.overwrite, callbacks=(line,))
+        failed = [result.cell.name for result in results if result.failure]
     entries = joined(read_results(path), entries_of(missing, given.out), whole)
     if not entries:
         raise RunError(f"no cell is done in {str(given.out)!r}.")
@@ -296,9 +314,10 @@ def run(given: argparse.Namespace) -> int:
     told = machine()
     about = {"device": told["device"], "cores": os.cpu_count(), "jax": told["versions"]["jax"]}
     write_text(path, json.dumps({**about, "cells": rows}, indent=1) + "\n")
-    page = given.table or given.out / "epymarl.md"
     write_text(page, document(entries, whole, about))
     print(f"{counts(entries)}\nwritten to {page} and {path}")
+    if failed:
+        raise RunError(f"{len(failed)} of {len(missing.cells)} runs failed: {', '.join(failed)}.")
     return 0
 
 

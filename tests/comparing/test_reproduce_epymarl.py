@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
+import reproduce_epymarl
 from reproduce_epymarl import (
     QUICK_SHARES,
     Entry,
@@ -13,6 +15,7 @@ from reproduce_epymarl import (
     digest_of,
     document,
     entries_of,
+    is_done,
     joined,
     names_of,
     quick,
@@ -22,6 +25,7 @@ from reproduce_epymarl import (
     verdict,
 )
 
+from jaxmarl_lite.comparing.compare import CellResult
 from jaxmarl_lite.comparing.suite import read_suite
 from jaxmarl_lite.core.errors import RunError
 
@@ -108,7 +112,7 @@ def test_runs_are_read_from_where_the_comparison_leaves_them(tmp_path):
 
 
 def test_results_are_kept_and_the_longer_run_of_a_cell_stands(tmp_path):
-    short, long = (Entry("tag", "iql", "shared", Reached(3.0, 1.0), 1, steps, 5, 1.0, f"{steps}") for steps in (10, 20))
+    short, long = (Entry("tag", "iql", "shared", Reached(3.0, 1.0), 1, steps, 5, 1.0, "old") for steps in (10, 20))
     other = Entry("climbing", "iql", "shared", Reached(3.0, 1.0), 1, 10, 5, 1.0, "c")
     assert joined([long], [short, other], SUITE) == [other, long]
     path = tmp_path / "results.json"
@@ -120,11 +124,41 @@ def test_results_are_kept_and_the_longer_run_of_a_cell_stands(tmp_path):
         read_results(path)
 
 
-def test_a_digest_tells_what_was_trained_but_not_on_how_many_devices():
+def test_settings_of_the_suite_stand_before_longer_runs_of_others():
     (cell,) = SUITE.only(["ippo"], ["climbing"]).cells
-    shorter = dataclasses.replace(cell.plan, steps=1e6)
-    assert digest_of(dataclasses.replace(cell, plan=shorter)) != digest_of(cell)
-    assert digest_of(dataclasses.replace(cell, plan=dataclasses.replace(cell.plan, devices=1))) == digest_of(cell)
+    old = Entry("climbing", "ippo", "shared", Reached(3.0, 1.0), 1, 20, 5, 1.0, "old")
+    ours = old._replace(env_steps=10, digest=digest_of(cell))
+    for known, new in (([old], [ours]), ([ours], [old])):
+        assert joined(known, new, SUITE) == [ours]
+    assert joined([ours], [ours._replace(env_steps=15), old], SUITE) == [ours._replace(env_steps=15)]
+
+
+def test_a_cell_is_done_if_it_was_trained_with_its_settings_and_as_long():
+    (cell,) = SUITE.only(["ippo"], ["climbing"]).cells
+    entry = Entry("climbing", "ippo", "shared", Reached(3.0, 1.0), 1, 2_500_000, 5, 1.0, digest_of(cell))
+    assert is_done(cell, [entry])
+    assert not is_done(cell, [entry._replace(env_steps=2_400_000)])
+    assert not is_done(cell, [entry._replace(digest="old")])
+    part = dataclasses.replace(cell, plan=dataclasses.replace(cell.plan, steps=1e6, devices=1))
+    assert is_done(part, [entry]), "neither the length nor the devices make it another run"
+    other = dataclasses.replace(cell, plan=dataclasses.replace(cell.plan, seeds=2))
+    assert not is_done(other, [entry])
+
+
+def test_folders_are_made_before_anything_is_trained(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "results.json"
+    (cell,) = SUITE.only(["iql"], ["climbing"]).cells
+    words = ["--tasks", "climbing", "--algos", "iql", "--out", str(tmp_path / "out"), "--results", str(path)]
+    monkeypatch.setattr(sys, "argv", ["reproduce_epymarl.py", *words, "--table", str(tmp_path / "pages" / "table.md")])
+
+    def trained(suite, out, overwrite, callbacks):
+        entry = Entry("climbing", "iql", "shared", Reached(175.0, 0.0), 1, 250_000, 5, 1.0, digest_of(cell))
+        path.write_text(json.dumps({"cells": [entry._asdict()]}))
+        return [CellResult(cell, out, None, "it diverged")]
+
+    monkeypatch.setattr(reproduce_epymarl, "compare", trained)
+    assert reproduce_epymarl.main() == 1, "what failed must be seen"
+    assert "175.00" in (tmp_path / "pages" / "table.md").read_text()
 
 
 def test_the_quick_part_has_every_kind_of_task():

@@ -72,6 +72,16 @@ def test_the_status_says_whether_anything_fell(check, returns, said, status):
     assert (verdict["row"], verdict["said"], verdict["returns"]) == (ROW, said, returns)
 
 
+@pytest.mark.parametrize("stop", [SystemExit(2), RuntimeError("broken")])
+def test_a_row_whose_command_does_not_run_has_failed(monkeypatch, tmp_path, capsys, stop):
+    def broken(words):
+        raise stop
+
+    monkeypatch.setattr(check_learning, "jaxmarl_lite", broken)
+    assert check_learning.train("ippo matrix/climbing --no-such-option 1", 1, tmp_path) == []
+    assert "--no-such-option" in capsys.readouterr().err
+
+
 def test_a_row_that_is_not_stored_is_refused(check):
     told, printed = check([5.0], "--only", "nothing")
     assert told == 2
@@ -106,7 +116,7 @@ def table(monkeypatch, tmp_path):
 
 def test_the_table_leaves_what_is_checked_beside_it(table, tmp_path):
     row, (arguments, _) = next(iter(learning_table.ROWS.items()))
-    leave_run(tmp_path / "runs" / row, 5.0)
+    leave_run(learning_table.folder(row, tmp_path / "runs"), 5.0)
     page, stored = table(row, runs="runs")
     assert "| **5.00** | [3.00, 7.00] | 10.00 | 4.0, 6.0 | [0.00, 9.00] |" in page
     assert list(stored) == [row]
@@ -118,10 +128,10 @@ def test_the_table_leaves_what_is_checked_beside_it(table, tmp_path):
 def test_rows_that_are_not_trained_now_stay_unless_their_command_has_changed(table, tmp_path, monkeypatch):
     first, second, third = list(learning_table.ROWS)[:3]
     for row, mean in ((first, 5.0), (second, 6.0)):
-        leave_run(tmp_path / "old" / row, mean)
+        leave_run(learning_table.folder(row, tmp_path / "old"), mean)
     table(first, second, runs="old")
     monkeypatch.setitem(learning_table.ROWS, second, ("other words", ""))
-    leave_run(tmp_path / "new" / third, 7.0)
+    leave_run(learning_table.folder(third, tmp_path / "new"), 7.0)
     page, stored = table(third, runs="new")
     assert list(stored) == [first, third]
     assert "**5.00**" in page
@@ -130,8 +140,20 @@ def test_rows_that_are_not_trained_now_stay_unless_their_command_has_changed(tab
     assert f"do not stand here: {second}" in page
 
 
+def test_a_run_of_another_command_is_not_taken_for_the_row(tmp_path, monkeypatch):
+    row = next(iter(learning_table.ROWS))
+    leave_run(learning_table.folder(row, tmp_path), 5.0)
+    words = []
+    monkeypatch.setattr(learning_table, "jaxmarl_lite", lambda given: words.extend(given) or 1)
+    monkeypatch.setitem(learning_table.ROWS, row, ("ippo matrix/climbing --steps 7", ""))
+    with pytest.raises(SystemExit):
+        learning_table.trained(row, tmp_path)
+    assert words[:7] == ["train", "ippo", "matrix/climbing", "--steps", "7", "--devices", "1"]
+
+
 def test_policies_of_games_are_averaged_over_seeds(table, tmp_path):
-    leave_run(tmp_path / "runs" / "matching_pennies", 0.0, policy_time_average=[[[1.0, 0.0]] * 2, [[0.0, 1.0]] * 2])
+    out = learning_table.folder("matching_pennies", tmp_path / "runs")
+    leave_run(out, 0.0, policy_time_average=[[[1.0, 0.0]] * 2, [[0.0, 1.0]] * 2])
     page, _ = table("matching_pennies", runs="runs")
     assert "- `matching_pennies`: player 0: 0.50, 0.50; player 1: 0.50, 0.50\n" in page
 
