@@ -122,9 +122,7 @@ def read_suite(suite: str | Path) -> Suite:
         tuned = told.get("tuned", [])
         if not (isinstance(tuned, list) and all(isinstance(one, dict) for one in tuned)):
             raise SettingError("tuned is not allowed like this: write [[tuned]] above each of its parts.")
-        for number, one in enumerate(tuned, start=1):
-            with _at(f"[[tuned]] number {number}"):
-                _require_tuned(one, algos, tasks)
+        tuned = [_tuned(number, one, algos, tasks) for number, one in enumerate(tuned, start=1)]
         envs = {name: _env(name, task) for name, task in tasks.items()}
         cells = tuple(
             _cell((algo, task), envs[task], [plan, algos[algo], tasks[task]], _matching(tuned, algo, task))
@@ -185,18 +183,30 @@ def _entries(part: str, told: Table) -> dict[str, Table]:
     return entries
 
 
-def _require_tuned(one: Table, algos: Table, tasks: Table) -> None:
-    _require_keys("tuned", one)
-    for part, known in (("algos", algos), ("tasks", tasks)):
-        names = one.get(part, [])
-        if not isinstance(names, list):
-            raise SettingError(f"{part}={names!r} is not allowed: it must be a list of names.")
-        for name in names:
-            require_known(f"name in {part}", name, known)
+def _tuned(number: int, one: Table, algos: Table, tasks: Table) -> Table:
+    """Return a table of own settings with the names that it is for; without a list it is for all."""
+    meant = {}
+    with _at(f"[[tuned]] number {number}"):
+        _require_keys("tuned", one)
+        for part, known in (("algos", algos), ("tasks", tasks)):
+            patterns = one.get(part, ["*"])
+            if not isinstance(patterns, list):
+                raise SettingError(f"{part}={patterns!r} is not allowed: it must be a list of names.")
+            meant[part] = {name for pattern in patterns for name in _named(part, pattern, known)}
+    return {**one, **meant}
+
+
+def _named(part: str, pattern: Any, known: Table) -> list[str]:
+    """Return the names that a pattern is for, in which a star stands for anything; raises SettingError without any."""
+    meant = re.compile(".*".join(map(re.escape, str(pattern).split("*"))))
+    names = [name for name in known if meant.fullmatch(name)]
+    if not names:
+        require_known(f"name in {part}", pattern, known)
+    return names
 
 
 def _matching(tuned: list[Table], algo: str, task: str) -> list[Table]:
-    return [one for one in tuned if algo in one.get("algos", [algo]) and task in one.get("tasks", [task])]
+    return [one for one in tuned if algo in one["algos"] and task in one["tasks"]]
 
 
 def _env(name: str, task: Table) -> Env:

@@ -48,7 +48,7 @@ def test_the_later_of_plan_algorithm_task_and_tuned_wins(suite):
         plan = { blocks = 5, eval_episodes = 16 }
         bounds = [-80, -20.0]
         [[tuned]]
-        algos = ["with memory"]
+        algos = ["with *"]
         settings = { lr = 2e-2, entropy = 0.5 }
         [[tuned]]
         tasks = ["five"]
@@ -137,6 +137,7 @@ def assert_same(cell, command):
         (f"{SOUND}bounds = [3, 1]\n", "bounds=[3, 1] is not allowed: the lower one comes first"),
         (f"{SOUND}[tuned]\n", "write [[tuned]] above each"),
         (f"{SOUND}[[tuned]]\nalgos = ['ipp']\n", "[[tuned]] number 1: unknown name in algos 'ipp'; did you mean ippo?"),
+        (f"{SOUND}[[tuned]]\ntasks = ['y*']\n", "[[tuned]] number 1: unknown name in tasks 'y*'"),
         (f"{SOUND}[[tuned]]\nsettings = {{ capacity = 3 }}\n", "ippo in x: unknown setting of ippo 'capacity'"),
     ],
 )
