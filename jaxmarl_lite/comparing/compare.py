@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxmarl_lite.comparing.claims import claim, is_claimed
 from jaxmarl_lite.comparing.outputs import Finished, write_outputs
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import Cell, Suite
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.training import loop
+from jaxmarl_lite.training.claims import claim, is_claimed
 from jaxmarl_lite.training.folder import CONFIG, Row, RunFolder
 from jaxmarl_lite.training.plan import schedule, to_config
 

@@ -14,6 +14,7 @@ from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.training.claims import hold
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.folder import BEST, CONFIG, SWEEP, TRIALS, Row, RunFolder
 from jaxmarl_lite.training.loop import typed
@@ -75,21 +76,28 @@ def sweep(
     other fields of `SweepPlan`: trials, seeds, sampler, halving and so on. With `out`, a folder is left with every
     trial and the best one; where it holds this very sweep, only what is missing is done.
 
-    Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if every
-    trial diverges.
+    Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if
+    another process works on `out` or every trial diverges.
     """
     job = _job(learner, env, typed(key), space_of(space), SweepPlan(steps=steps, **plan))
-    folder = None if out is None else _folder(out, _config(learner, env, job), overwrite)
-    return _run(job, folder, callbacks)
+    config = {} if out is None else _config(learner, env, job)
+    with hold(out):
+        return _run(job, None if out is None else _folder(out, config, overwrite), callbacks)
 
 
 def resume_sweep(out: str | Path, *, callbacks: Sequence[Callback] = ()) -> SweepResult:
     """Go on with the sweep in `out` where it was stopped: all its rows will be those of a sweep never stopped.
 
-    Raises SettingError if there is none, RunError if its config is damaged or every trial diverged.
+    Raises SettingError if there is none, RunError if another process works on it, its config is damaged or every trial
+    diverged.
     """
     folder = RunFolder.open(out)
-    config = folder.config()
+    with hold(out):
+        return _run(_job_of(folder.config()), folder, callbacks)
+
+
+def _job_of(config: Row) -> _Job:
+    """Return the sweep of a config; raises RunError if it is damaged."""
     learner, env, key, _, _ = from_config(config)
     try:
         about = dict(config[SWEEP])
@@ -98,7 +106,7 @@ def resume_sweep(out: str | Path, *, callbacks: Sequence[Callback] = ()) -> Swee
         raise
     except Exception as error:  # whatever a spoilt file makes of it
         raise RunError(f"{CONFIG} is not that of a sweep ({type(error).__name__}: {error}).") from None
-    return _run(_job(learner, env, key, space, plan), folder, callbacks)
+    return _job(learner, env, key, space, plan)
 
 
 def _job(learner: Learner, env: Env, key: Key, space: Space, plan: SweepPlan) -> _Job:

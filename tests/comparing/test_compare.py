@@ -10,7 +10,6 @@ import pytest
 
 from jaxmarl_lite.comparing import compare as comparing
 from jaxmarl_lite.comparing import outputs
-from jaxmarl_lite.comparing.claims import claim
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import read_suite
 from jaxmarl_lite.core.errors import RunError, SettingError
@@ -195,13 +194,12 @@ def test_a_suite_that_has_changed_replaces_only_what_has_changed(compared, tmp_p
     assert [name for name in before if before[name] != after[name]] == ["runs/hard/ippo/metrics.jsonl"]
 
 
-def test_what_another_process_has_is_left_to_it_and_so_is_the_report(compared, tmp_path, no_report):
+def test_what_another_process_has_is_left_to_it_and_so_is_the_report(compared, tmp_path, no_report, claimed_elsewhere):
     suite, whole = read(tmp_path), compared[0]
     easy, hard = suite.only(["ippo"]).cells
     out = shutil.copytree(whole, tmp_path / "out")
     shutil.rmtree(out / easy.folder)
-    with claim(out / easy.folder) as is_mine:
-        assert is_mine
+    with claimed_elsewhere(out / easy.folder):
         results = comparing.compare(suite, out=out, only_algos=["ippo"])
     assert [(one.cell.name, one.summary is None, one.failure) for one in results] == [
         *((easy.name, True, None), (hard.name, False, None))

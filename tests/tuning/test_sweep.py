@@ -157,6 +157,16 @@ def test_a_damaged_config_of_a_sweep_is_named(swept_copy, cli, snapshot, changes
     assert snapshot(swept_copy) == before
 
 
+def test_a_sweep_that_another_process_works_on_is_left_to_it(swept_copy, learner, snapshot, claimed_elsewhere):
+    before, env = snapshot(swept_copy), make("matrix/penalty", horizon=5)
+    with claimed_elsewhere(swept_copy):
+        with pytest.raises(RunError, match="another process works on"):
+            resume_sweep(swept_copy)
+        with pytest.raises(RunError, match="another process works on"):
+            sweep(learner, env, KEY, space=SPACE, out=swept_copy, **PLAN)
+    assert snapshot(swept_copy) == before
+
+
 def test_the_folder_of_another_sweep_is_kept(swept, learner, snapshot):
     out, before = swept[0], snapshot(swept[0])
     env = make("matrix/penalty", horizon=5)

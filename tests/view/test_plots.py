@@ -217,6 +217,15 @@ def test_damaged_metrics_are_a_failure_that_names_them(run, text):
         read_runs([folder])
 
 
+@pytest.mark.parametrize("more", [{"block": 2, "seed": 0}, {"block": 2, "seed": 3}, {"block": 9, "seed": 0}], ids=str)
+def test_rows_that_are_not_one_for_each_seed_of_each_block_are_refused(run, more):
+    folder = run("a", some_returns(1))
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({**more, "env_steps": 5, RETURN: 1.0}) + "\n")
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: it must have one row for each seed of each block"):
+        curves_of(read_runs([folder]))
+
+
 def test_damaged_numbers_are_refused(run):
     folder = run("a", some_returns(1))
     (folder / "metrics.jsonl").write_text('{"block": 1, "seed": 0, "env_steps": 5, "eval_return_sum": "<b>"}\n')

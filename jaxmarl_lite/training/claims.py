@@ -6,16 +6,17 @@ from pathlib import Path
 
 import filelock
 
-from jaxmarl_lite.core.errors import SettingError
+from jaxmarl_lite.core.errors import RunError, SettingError
 
 
 @contextmanager
 def claim(path: Path) -> Iterator[bool]:
-    """Hold the right to train in a folder, against all other processes; False if one has it.
+    """Hold the right to train in a folder, against all other processes and threads; False if one has it.
 
-    The operating system takes it from a process that dies, whatever way.
+    Who holds it may claim it again. The operating system takes it from a process that dies, whatever way.
     """
-    lock = filelock.FileLock(path.with_name(f".{path.name}.claim"))  # hidden from `plot runs/*/*`
+    path = path.resolve()
+    lock = filelock.FileLock(path.parent / f".{path.name}.claim", is_singleton=True)  # hidden from `plot runs/*/*`
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
@@ -28,6 +29,18 @@ def claim(path: Path) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+@contextmanager
+def hold(path: str | Path | None) -> Iterator[None]:
+    """Claim a folder, if one is given; raises RunError if another process works on it."""
+    if path is None:
+        yield
+        return
+    with claim(Path(path)) as is_mine:
+        if not is_mine:
+            raise RunError(f"another process works on {str(path)!r}: wait for its end, or choose another folder.")
+        yield
 
 
 def is_claimed(path: Path) -> bool:
