@@ -229,7 +229,7 @@ def test_settings_of_a_file_may_be_lists(env, known, words, chosen):
 def test_an_environments_settings_are_described(cli):
     fields = dataclasses.fields(env_command("grid/navigation"))
     text = " ".join(cli("train", "ippo", "grid/navigation", "--help").out.replace("│", " ").split())
-    assert len(fields) == 9
+    assert len(fields) == 13
     assert "cells along each side" in text
     assert "steps after which an episode is truncated" in text
 
