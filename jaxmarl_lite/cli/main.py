@@ -45,7 +45,7 @@ def main(args: list[str] | None = None) -> int:
     args = sys.argv[1:] if args is None else args
     warnings.showwarning = lambda message, *_, **__: console.say(f"warning: {message}")
     if not args or args[0] in ("-h", "--help"):
-        console.stdout.print(OVERVIEW, highlight=False, markup=False, soft_wrap=True)
+        console.stdout.print(OVERVIEW, highlight=False, soft_wrap=True)
         return 0
     if args[0] == "--version":
         console.stdout.print(f"jaxmarl-lite {jaxmarl_lite.__version__}", highlight=False)
@@ -168,7 +168,7 @@ def list_names(args: list[str]) -> None:
         lines |= {name: SUMMARIES[name] for name in algos()}
     width = max(map(len, lines))
     for name, text in lines.items():
-        console.stdout.print(f"{name:{width}}  {text}", highlight=False, markup=False, soft_wrap=True)
+        console.stdout.print(f"{name:{width}}  {text}", highlight=False, soft_wrap=True)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

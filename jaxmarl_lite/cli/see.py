@@ -51,7 +51,7 @@ def render(args: list[str]) -> None:
     check_drawable(policy.env, given.out)
     episodes = play_episodes(policy, given.key, given.episodes)
     about = about_run(given.run, seed=given.seed, key=given.key, is_drawn=given.sample)
-    with console.stderr.status(f"drawing {given.out}"):
+    with console.working(f"drawing {given.out}"):
         write_episodes(policy.env, episodes, given.out, about=about, columns=given.columns)
     console.say(f"wrote {given.out}")
 
