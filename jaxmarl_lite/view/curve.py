@@ -9,7 +9,7 @@ import numpy as np
 from jaxmarl_lite.core.errors import RunError
 from jaxmarl_lite.training.callbacks import Beginning, Result, Watcher
 from jaxmarl_lite.training.folder import CURVE
-from jaxmarl_lite.view.canvas import new_figure
+from jaxmarl_lite.view.canvas import new_figure, verbatim
 
 _CURVES = (("return_sum", "while learning", "0.6"), ("eval_return_sum", "in evaluation", "C0"))
 
@@ -48,7 +48,7 @@ def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         if len(values):
             averaged = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
             axes.plot(steps, values.mean(0), color=colour, lw=2.2, label=label + averaged)
-    axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=title)
+    axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=verbatim(title))
     axes.grid(color="0.9")
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=120)

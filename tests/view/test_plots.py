@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from PIL import Image
 
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.ops import reliability
+from jaxmarl_lite.view.games import draw_games
 from jaxmarl_lite.view.learning import draw_curves
-from jaxmarl_lite.view.runs import RETURN, curves_of, read_runs
-from jaxmarl_lite.view.scores import compare
+from jaxmarl_lite.view.runs import RETURN, curves_of, named_curve, read_runs
+from jaxmarl_lite.view.scores import compare, draw_scores
 
 BLOCKS, STEPS = 4, 100
 
@@ -161,6 +163,20 @@ def test_a_picture_of_games_and_its_numbers(cli, run, tmp_path):
     for row in shown:
         place = [int(row[name]) for name in ("env_steps", "seed", "player", "action")]
         assert float(row["value"]) == share[place[0] // STEPS - 1, *place[1:]]
+
+
+@pytest.mark.parametrize(
+    "draw", [partial(draw_curves, metric=RETURN), draw_scores, draw_games], ids=["curves", "scores", "games"]
+)
+def test_names_that_mean_something_to_matplotlib_are_names(run, tmp_path, draw):
+    share = np.random.default_rng(0).dirichlet([1.0, 1.0], (2, 2, 2)).tolist()
+    curves = [
+        named_curve(name, r"costs $\worse{ or $6", read_runs([leave]))
+        for number, name in enumerate(["_hidden", r"pays $\bad{ and $5"])
+        for leave in [run(f"{number}", some_returns(number, 2, 2), env="matrix/chicken", action_frequency=share)]
+    ]
+    draw(curves, tmp_path / "x.png")
+    assert_drawn(tmp_path / "x.png")
 
 
 def test_what_cannot_be_plotted_is_refused_with_a_sentence(cli, run, tmp_path, monkeypatch):
