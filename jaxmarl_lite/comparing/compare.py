@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxmarl_lite.comparing.outputs import Finished, write_outputs
+from jaxmarl_lite.comparing.outputs import REPORT, Finished, write_outputs
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import Cell, Suite
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.training import loop
-from jaxmarl_lite.training.claims import claim, is_claimed
+from jaxmarl_lite.training.claims import FOREVER, claim, is_claimed
 from jaxmarl_lite.training.folder import CONFIG, Row, RunFolder
 from jaxmarl_lite.training.plan import schedule, to_config
 
@@ -121,8 +121,12 @@ def compare(
 def _report(suite: Suite, out: Path, failures: dict[str, str]) -> None:
     """Write what follows from all that is finished, if no other process will do so after this one."""
     jobs = [_job(cell, out) for cell in suite.cells]
-    if any(is_claimed(job.path) for job in jobs):
-        return
+    with claim(out / REPORT, FOREVER):  # two that ask at once would each take the other's question for work
+        if not any(is_claimed(job.path) for job in jobs):
+            _write(suite, out, jobs, failures)
+
+
+def _write(suite: Suite, out: Path, jobs: Sequence[_Job], failures: dict[str, str]) -> None:
     found = [(job, job.summary()) for job in jobs]
     finished = [Finished(job.cell, job.path, summary) for job, summary in found if summary is not None]
     missing = {job.cell.name: failures.get(job.cell.name, "not finished") for job, summary in found if summary is None}

@@ -8,10 +8,13 @@ import filelock
 
 from jaxmarl_lite.core.errors import RunError, SettingError
 
+_PATIENCE = 0.2  # seconds; asking whether a folder is claimed claims it for a moment
+FOREVER = -1.0
+
 
 @contextmanager
-def claim(path: Path) -> Iterator[bool]:
-    """Hold the right to train in a folder, against all other processes and threads; False if one has it.
+def claim(path: Path, seconds: float = _PATIENCE) -> Iterator[bool]:
+    """Hold the right to write to a path, against all other processes and threads; False if one has it for `seconds`.
 
     Who holds it may claim it again. The operating system takes it from a process that dies, whatever way.
     """
@@ -19,7 +22,7 @@ def claim(path: Path) -> Iterator[bool]:
     lock = filelock.FileLock(path.parent / f".{path.name}.claim", is_singleton=True)  # hidden from `plot runs/*/*`
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=seconds)
     except filelock.Timeout:
         yield False
         return

@@ -4,7 +4,9 @@ import csv
 import json
 import re
 import shutil
+from contextlib import ExitStack
 from html.parser import HTMLParser
+from threading import Timer
 
 import pytest
 
@@ -212,6 +214,16 @@ def test_what_another_process_has_is_left_to_it_and_so_is_the_report(compared, t
     ((_, _, finished, missing),) = no_report
     assert [one.cell.name for one in finished] == [easy.name, f"{ODD} in easy"]
     assert missing == {hard.name: "not finished", f"{ODD} in hard": "not finished"}
+
+
+def test_two_that_end_at_once_ask_one_after_the_other(compared, tmp_path, no_report, claimed_elsewhere):
+    out = shutil.copytree(compared[0], tmp_path / "out")
+    with ExitStack() as other:
+        other.enter_context(claimed_elsewhere(out / outputs.REPORT))
+        other.callback(no_report.append, "the other's")
+        Timer(1.0, other.close).start()
+        comparing.compare(read(tmp_path), out=out)
+    assert [given == "the other's" for given in no_report] == [True, False]
 
 
 def test_a_run_that_diverges_does_not_stop_the_others(cli, tmp_path, probe, no_report):

@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
-from jaxmarl_lite.training.claims import claim, is_claimed
+import pytest
+
+from jaxmarl_lite.training.claims import FOREVER, claim, is_claimed
 
 HOLD = """
 import sys, time
@@ -25,6 +29,16 @@ def test_a_claim_dies_with_its_process(tmp_path):
     process.communicate()
     with claim(path) as is_mine:
         assert is_mine
+
+
+@pytest.mark.parametrize("seconds", [None, FOREVER])
+def test_a_question_is_not_taken_for_work(tmp_path, claimed_elsewhere, seconds):
+    patience = {} if seconds is None else {"seconds": seconds}
+    with ExitStack() as question:
+        question.enter_context(claimed_elsewhere(tmp_path / "run"))
+        Timer(0.05, question.close).start()
+        with claim(tmp_path / "run", **patience) as is_mine:
+            assert is_mine
 
 
 def test_who_has_a_claim_has_it_again_by_any_name_of_the_folder(tmp_path, monkeypatch, claimed_elsewhere):
