@@ -48,6 +48,7 @@ class RunFolder:
             folder._clear()
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
+            (folder.path / SUMMARY).unlink(missing_ok=True)  # beside a new config it would say that the run is finished
             checkpoint.write_text(folder.path / CONFIG, _to_json({"format": _FORMAT, **config}, indent=2))
         except OSError as error:
             raise SettingError(f"out={str(path)!r} cannot be written: {error.strerror}.") from None
@@ -137,10 +138,12 @@ class RunFolder:
         checkpoint.write_text(self.path / name, _to_json(value, indent=2))
 
     def _clear(self) -> None:
-        # Only what a run wrote: the folder may hold files of the user.
+        # Only what a run wrote: the folder may hold files of the user. Whatever interrupts, what is left is a run (the
+        # config goes last) and not a finished one (the summary goes first).
+        (self.path / SUMMARY).unlink(missing_ok=True)
         for name in (CHECKPOINTS, TRACKERS):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in (CONFIG, METRICS, TIMING, SUMMARY, CURVE, TRIALS, BEST, SCATTER):
+        for name in (METRICS, TIMING, CURVE, TRIALS, BEST, SCATTER, CONFIG):
             (self.path / name).unlink(missing_ok=True)
 
 

@@ -1,11 +1,13 @@
 import json
+import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.training.folder import CONFIG, METRICS, TIMING, TRACKERS, RunFolder
+from jaxmarl_lite.training.folder import CONFIG, METRICS, SUMMARY, TIMING, TRACKERS, RunFolder
 
 
 def rows(block, seeds=2):
@@ -54,6 +56,26 @@ def test_overwriting_clears_the_run_and_nothing_else(run):
     RunFolder.create(run.path, {"algo": "mappo"}, overwrite=True)
     assert sorted(path.name for path in run.path.iterdir()) == [CONFIG, "notes.txt"]
     assert run.config()["algo"] == "mappo"
+
+
+def test_overwriting_that_is_interrupted_leaves_a_run_that_is_not_finished(run, monkeypatch):
+    run.write_summary({"env_steps": 5})
+    gone = []
+
+    def note(path, **_):
+        gone.append(path.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", note)
+        patch.setattr(shutil, "rmtree", note)
+        RunFolder.create(run.path, {"algo": "mappo"}, overwrite=True)
+    *_, last, stray = gone
+    assert (gone[0], last, stray) == (SUMMARY, CONFIG, SUMMARY)
+
+
+def test_a_stray_summary_is_not_that_of_a_new_run(tmp_path):
+    (tmp_path / SUMMARY).write_text('{"env_steps": 5}')
+    assert RunFolder.create(tmp_path, {}).summary(5) is None
 
 
 def test_a_folder_without_a_run_may_be_used(tmp_path):
