@@ -62,6 +62,10 @@ def main(args: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
+    except OSError as error:
+        at = f"{error.filename}: " if error.filename else ""
+        console.say(f"error: {at}{error.strerror or error}.")
+        return FAILURE
     except KeyboardInterrupt:
         console.say("stopped; a run in a folder goes on with `jaxmarl-lite resume`, a comparison by the same command.")
         return INTERRUPTED

@@ -175,7 +175,7 @@ def _known(folder: RunFolder, job: _Job) -> list[Row]:
     try:
         rows = folder.rows(TRIALS)
         is_sound = all(_is_of(job, row) for row in rows)
-    except (ValueError, TypeError, AttributeError):  # whatever a spoilt file makes of it
+    except (RunError, TypeError, AttributeError):  # whatever a spoilt file makes of it
         is_sound, rows = False, []
     if not is_sound:
         raise RunError(f"{folder.path / TRIALS} is damaged: delete it, and its trials are made again.")

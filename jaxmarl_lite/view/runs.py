@@ -139,8 +139,8 @@ def _read(path: Path) -> Run:
     try:
         rows = folder.rows()
         rows.sort(key=lambda row: (row["block"], row["seed"]))
-    except (ValueError, KeyError, TypeError):
-        raise RunError(f"{path / METRICS} is damaged.") from None
+    except (KeyError, TypeError):
+        raise RunError(f"{path / METRICS} is damaged: each of its lines must name its block and seed.") from None
     return Run(path, config, rows)
 
 

@@ -121,6 +121,16 @@ def test_a_last_line_cut_short_is_left_out(run):
     assert run.rows() == (rows(1) + rows(2) + rows(3))[:-1]
 
 
+@pytest.mark.parametrize("line", [b'{"block": 2, "se', b"[1]", b"\xff", b"", b'{"block": "two"}', b"{}"])
+def test_a_damaged_line_is_named(run, line, snapshot):
+    first, *rest = (run.path / METRICS).read_bytes().splitlines(keepends=True)
+    (run.path / METRICS).write_bytes(first + line + b"\n" + b"".join(rest))
+    before = snapshot(run.path)
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: (line 2|each of its lines) must"):
+        run.rewind(3)
+    assert snapshot(run.path) == before
+
+
 @pytest.mark.parametrize("block", [0, 1, 3])
 def test_rewinding_forgets_what_came_later(run, block):
     run.rewind(block)

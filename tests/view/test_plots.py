@@ -10,6 +10,8 @@ from PIL import Image
 
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.ops import reliability
+from jaxmarl_lite.training.callbacks import Beginning, Result
+from jaxmarl_lite.view.curve import Curve
 from jaxmarl_lite.view.games import draw_games
 from jaxmarl_lite.view.learning import draw_curves
 from jaxmarl_lite.view.runs import RETURN, curves_of, named_curve, read_runs
@@ -103,6 +105,14 @@ def test_another_number_may_be_drawn(run, tmp_path):
     draw_curves(curves, tmp_path / "x.svg", metric="entropy")
     assert "<svg" in (tmp_path / "x.svg").read_text()
     np.testing.assert_array_equal(curves[0].values, entropy)
+
+
+def test_a_curve_that_cannot_be_written_is_a_warning(tmp_path):
+    (tmp_path / "curve.png").mkdir()
+    curve, rows = Curve(), [{"seed": 0, "env_steps": 5, "return_sum": 1.0, RETURN: 2.0}]
+    curve.begin(Beginning(None, None, None, None, tmp_path, []))
+    with pytest.warns(UserWarning, match=r"no curve was drawn: .*curve\.png cannot be written: Is a directory"):
+        curve.end(Result(None, rows, {"algo": "ippo", "env": "grid/navigation"}))
 
 
 @pytest.fixture
