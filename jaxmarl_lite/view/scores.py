@@ -12,7 +12,7 @@ from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.ops import reliability
 from jaxmarl_lite.view.canvas import new_mosaic, save_figure, verbatim
 from jaxmarl_lite.view.learning import add_legend, count_seeds, styles_of
-from jaxmarl_lite.view.runs import Curve, require_one_length
+from jaxmarl_lite.view.runs import RETURN, Curve, require_one_length
 from jaxmarl_lite.view.table import write_table
 
 AGGREGATES = {
@@ -79,9 +79,16 @@ def compare(curves: Sequence[Curve], given: Bounds | None = None, *, is_planned:
 
 
 def draw_scores(
-    curves: Sequence[Curve], path: Path, *, bounds: Bounds | None = None, is_planned: bool = False
+    curves: Sequence[Curve],
+    path: Path,
+    *,
+    bounds: Bounds | None = None,
+    is_planned: bool = False,
+    metric: str = RETURN,
 ) -> Compared:
     """Draw aggregate scores, performance profiles and probabilities of improvement, and return what they are of.
+
+    `metric` is what the curves are of.
 
     Raises SettingError as `compare` does, RunError if a file cannot be written or matplotlib is not installed.
     """
@@ -97,7 +104,7 @@ def draw_scores(
     rows += _improvements(panels["F"], scores)
     labels = {algo: f"{algo} ({count_seeds(map(len, tasks))})" for algo, tasks in scores.items()}
     add_legend(figure, styles, labels)
-    figure.supxlabel(verbatim(textwrap.fill(scores_note(compared), 170)), fontsize=8)
+    figure.supxlabel(verbatim(textwrap.fill(scores_note(compared, metric), 170)), fontsize=8)
     save_figure(figure, path)
     known = [("bounds", "", task, np.nan, *ends) for task, ends in compared.bounds.items()]
     write_table(path, ["quantity", "algorithm", "against", "value", "low", "high"], [*rows, *known])
@@ -172,15 +179,16 @@ def _improvements(axes: Any, scores: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def scores_note(compared: Compared) -> str:
-    """Return what scores and intervals are."""
+def scores_note(compared: Compared, metric: str = RETURN) -> str:
+    """Return what scores and intervals are, of curves of a metric."""
     told = [
         f"{task} {low:.4g} to {high:.4g}{' (given)' if task in compared.given else ''}"
         for task, (low, high) in compared.bounds.items()
     ]
     listed = "; ".join(told[:8]) + ("; ..." if len(told) > 8 else "")
+    value = "return" if metric == RETURN else metric
     return (
-        "Scores are (return - low) / (high - low) of each seed's last evaluation; low and high are the worst and best "
-        f"evaluation among these runs, or given: {listed}. Bars and bands are 95 % intervals by "
+        f"Scores are ({value} - low) / (high - low) of each seed's last evaluation; low and high are the worst and "
+        f"best evaluation among these runs, or given: {listed}. Bars and bands are 95 % intervals by "
         f"{reliability.RESAMPLES:,} bootstrap resamples of seeds within environments."
     )

@@ -15,7 +15,7 @@ from jaxmarl_lite.view.curve import Curve
 from jaxmarl_lite.view.games import draw_games
 from jaxmarl_lite.view.learning import draw_curves
 from jaxmarl_lite.view.runs import RETURN, curves_of, named_curve, read_runs
-from jaxmarl_lite.view.scores import compare, draw_scores
+from jaxmarl_lite.view.scores import compare, draw_scores, scores_note
 
 BLOCKS, STEPS = 4, 100
 
@@ -139,6 +139,12 @@ def test_scores_are_between_the_worst_and_the_best_evaluation_or_given_bounds(ri
     np.testing.assert_allclose(compared.scores["ippo"][1], np.array(some_returns(1)[-1]) / 10.0)
 
 
+def test_a_note_says_what_scores_are_of(rivals):
+    compared = compare(curves_of(read_runs(rivals)))
+    assert scores_note(compared).startswith("Scores are (return - low) / (high - low) of each seed's last evaluation;")
+    assert scores_note(compared, "entropy").startswith("Scores are (entropy - low)")
+
+
 def test_a_picture_of_scores_and_its_numbers(cli, rivals, tmp_path):
     words = ["--what", "scores", "--bounds", "mpe/simple_spread=0:10", "--out", tmp_path / "x.png"]
     answer = cli("plot", *rivals, *words)
@@ -219,6 +225,11 @@ def test_what_cannot_be_plotted_is_refused_with_a_sentence(cli, run, tmp_path, m
         ),
         (["flat", "even", "--what", "scores", "--bounds", "mpe/simpel=0:2"], "did you mean mpe/simple?"),
         (["a", "--bounds", "3:2:1"], "bounds='3:2:1' is not allowed: it must be ENV=LOW:HIGH, two numbers."),
+        (["a", "--bounds", "x=0:1"], "bounds='x=0:1' is not allowed with --what curves: only scores have bounds."),
+        (
+            ["flat", "--what", "scores", "--bounds", "x=-inf:5"],
+            "bounds=-inf is not allowed: it must be a finite number",
+        ),
         (["a", "--what", "games"], "'a' is a run in grid/navigation, which is not a matrix game."),
         (["a", "--what", "pies"], "'pies'"),
         (["a", "--metric", "entropi"], "metric='entropi' is not allowed: 'a' has no such number in every row"),
