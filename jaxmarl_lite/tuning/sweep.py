@@ -16,7 +16,7 @@ from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.training.claims import hold
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
-from jaxmarl_lite.training.folder import BEST, CONFIG, SWEEP, TRIALS, Row, RunFolder
+from jaxmarl_lite.training.folder import BEST, CONFIG, SWEEP, TIMING, TRIALS, Row, RunFolder
 from jaxmarl_lite.training.loop import typed
 from jaxmarl_lite.training.machine import machine, versions
 from jaxmarl_lite.training.placement import Placement
@@ -143,9 +143,16 @@ def _folder(out: str | Path, config: Row, overwrite: bool) -> RunFolder:
 def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> SweepResult:
     enable_cache()
     rows = _known(folder, job) if folder else []
+    seconds = _seconds(folder, rows) if folder else []
     play = {"episodes": job.plan.eval_episodes, "greedy": not job.plan.sample_eval}
     copies = Copies(job.family.learner, job.key, play=play, together=job.together, place=job.place)
-    record = (lambda row: folder.append(TRIALS, [row])) if folder else (lambda row: None)
+
+    def record(row: Row, took: float) -> None:
+        seconds.append(took)
+        if folder:
+            folder.append(TRIALS, [row])
+            folder.append(TIMING, [{"trial": row["trial"], "rung": row["rung"], "train_seconds": took}])
+
     climb = Climb(job.family, job.sizes, copies, rows, record, callbacks)
     named = 0
     for batch in job.proposer.batches():
@@ -162,7 +169,7 @@ def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> 
         )
     best = _best(job, trials[0])
     summary = (folder and not climb.trained and folder.summary(job.sizes.env_steps_in_all)) or _summary(
-        job, climb, copies.watch, trials
+        job, math.fsum(seconds), copies.watch, trials
     )
     if folder:
         folder.write(BEST, best)
@@ -181,6 +188,14 @@ def _known(folder: RunFolder, job: _Job) -> list[Row]:
         raise RunError(f"{folder.path / TRIALS} is damaged: delete it, and its trials are made again.")
     folder.rewrite(TRIALS, rows)
     return rows
+
+
+def _seconds(folder: RunFolder, rows: Sequence[Row]) -> list[float]:
+    """Return how long the trials that are done took; what is told of others is forgotten, also on disk."""
+    done = {(row["trial"], row["rung"]) for row in rows}
+    timings = [row for row in folder.rows(TIMING) if (row.get("trial"), row.get("rung")) in done]
+    folder.rewrite(TIMING, timings)
+    return [row["train_seconds"] for row in timings]
 
 
 def _is_of(job: _Job, row: Row) -> bool:
@@ -215,7 +230,8 @@ def _best(job: _Job, first: Row) -> Row:
     return {**config, "trial": first}
 
 
-def _summary(job: _Job, climb: Climb, watch: Stopwatch, trials: Sequence[Row]) -> Row:
+def _summary(job: _Job, seconds: float, watch: Stopwatch, trials: Sequence[Row]) -> Row:
+    """Return the sweep in figures; `seconds` are those of all its trials, whichever process made them."""
     sizes, origin = job.sizes, registry.origin(job.family.env)
     return {
         "algo": job.family.learner.name,
@@ -227,8 +243,8 @@ def _summary(job: _Job, climb: Climb, watch: Stopwatch, trials: Sequence[Row]) -
         "env_steps": sizes.env_steps_in_all,
         "trace_seconds": watch.trace_seconds,
         "compile_seconds": watch.compile_seconds,
-        "train_seconds": climb.seconds,
-        "env_steps_per_second": climb.speed,
+        "train_seconds": seconds,
+        "env_steps_per_second": sizes.env_steps_in_all / max(seconds, 1e-9),
         "devices": job.place.mesh.size,
         **machine(),
         "is_log": {name: one.kind == "log" for name, one in job.space.items()},

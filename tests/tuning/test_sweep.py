@@ -97,13 +97,24 @@ def test_halving_keeps_the_best_half(swept):
     assert result.best["trial"] == result.trials[0] == json.loads((out / "best.json").read_text())["trial"]
 
 
+def timings(out):
+    return [json.loads(line) for line in (out / "timing.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("kept", [2, 7])
 def test_a_killed_sweep_goes_on_to_the_same_trials(swept, tmp_path, kept):
     whole = (swept[0] / "trials.jsonl").read_text()
     (tmp_path / "config.json").write_bytes((swept[0] / "config.json").read_bytes())
     (tmp_path / "trials.jsonl").write_text("".join(whole.splitlines(keepends=True)[:kept]) + '{"trial": 5, "ru')
-    resume_sweep(tmp_path)
+    before = [{**row, "train_seconds": 1e6} for row in timings(swept[0])]
+    (tmp_path / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in before[: kept + 1]))
+    result = resume_sweep(tmp_path)
     assert (tmp_path / "trials.jsonl").read_text() == whole
+    after = timings(tmp_path)
+    assert after[:kept] == before[:kept]
+    assert [(row["trial"], row["rung"]) for row in after] == [(row["trial"], row["rung"]) for row in before]
+    assert result.summary["train_seconds"] == pytest.approx(sum(row["train_seconds"] for row in after))
+    assert result.summary["train_seconds"] // 1e6 == kept
 
 
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="Optuna is not installed")
