@@ -1,6 +1,8 @@
 """What many tests share: quick compilation, tiny settings, a probe environment and a finished run."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 
 # Before JAX starts, here and in processes that tests start: programs of tests are too small to need several threads.
@@ -27,6 +29,7 @@ from jaxmarl_lite.core.env import TimeStep
 from jaxmarl_lite.core.spec import Spec
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.presets import make_learner
+from jaxmarl_lite.training.claims import claim
 from jaxmarl_lite.training.loop import train
 
 LEARNER = {"num_envs": 8, "rollout_length": 5, "minibatches": 2, "hidden": (16,)}
@@ -224,6 +227,23 @@ def cli(capsys, monkeypatch):
 def snapshot():
     """Return a function that maps every file below a folder to its bytes."""
     return lambda folder: {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def claimed_elsewhere():
+    """Return a context in which a thread of its own holds the claim of a folder, as another process would."""
+
+    @contextmanager
+    def hold(path):
+        claimed = claim(path)
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(claimed.__enter__).result()
+            try:
+                yield
+            finally:
+                thread.submit(claimed.__exit__, None, None, None).result()
+
+    return hold
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The word of the command that compares algorithms over tasks."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from jaxmarl_lite.core.errors import RunError
 from jaxmarl_lite.core.settings import require_int
 
 if TYPE_CHECKING:
-    from jaxmarl_lite.comparing.compare import CellResult
+    from jaxmarl_lite.comparing.compare import CellResult, Comparison
 
 _NAMES = tyro.conf.arg(metavar="NAME ...")
 
@@ -87,33 +86,32 @@ def compare(args: list[str]) -> None:
     offer_cores(None if None in wanted else max(filter(None, wanted)))
     out = given.out or Path("runs") / f"compare-{re.sub(r'[^A-Za-z0-9_]+', '-', Path(given.suite).stem)}"
     with console.SuiteLine() as line:
-        results = comparing.compare(
+        compared = comparing.compare(
             suite, out=out, only_algos=given.only_algos or None, only_tasks=given.only_tasks or None,
             overwrite=given.overwrite, callbacks=(line,),
         )  # fmt: skip
-    _report(suite.title, results, out, as_json=given.json)
-    failed = [result.cell.name for result in results if result.failure]
+    _report(suite.title, compared, out, as_json=given.json)
+    failed = [result.cell.name for result in compared.results if result.failure]
     if failed:
-        raise RunError(f"{len(failed)} of {len(results)} runs failed: {', '.join(failed)}.")
+        raise RunError(f"{len(failed)} of {len(compared.results)} runs failed: {', '.join(failed)}.")
 
 
-def _report(title: str, results: Sequence["CellResult"], out: Path, *, as_json: bool) -> None:
-    from jaxmarl_lite.comparing.outputs import REPORT
-
+def _report(title: str, compared: "Comparison", out: Path, *, as_json: bool) -> None:
+    results, report = compared
     summaries = [result.summary for result in results if result.summary]
     programs = len({program for summary in summaries for program in summary.get("programs", ())})
-    others = len(results) - len(summaries) - sum(result.failure is not None for result in results)
     if as_json:
         runs = [
             {"algorithm": one.cell.algo_name, "task": one.cell.task_name, "run": str(one.path), "failure": one.failure}
             | {"summary": one.summary}
             for one in results
         ]
-        console.show_json({"written_to": str(out), "programs": programs, "runs": runs})
+        page = str(report) if isinstance(report, Path) else None
+        console.show_json({"written_to": str(out), "report": page, "programs": programs, "runs": runs})
         return
     rows = [_row(one) for one in results]
-    written = "another process is still at work" if others else f"the report is {out / REPORT}"
-    note = f"{programs} programs were compiled or fetched for {len(summaries)} runs; {written}."
+    written = f"the report is {report}" if isinstance(report, Path) else f"no report was written: {report}"
+    note = f"{programs} programs were compiled or fetched for {len(summaries)} runs; {written.removesuffix('.')}."
     console.show_grid(title, ["run", "return", "95 %", "env steps", "seconds"], rows, note)
 
 

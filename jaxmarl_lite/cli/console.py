@@ -17,7 +17,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from jaxmarl_lite.comparing.compare import CellResult, SuiteProgress
@@ -26,13 +28,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-stdout = Console()
-stderr = Console(stderr=True)
+# Names and paths that people give are shown as they are, whatever brackets and colons they have.
+stdout = Console(markup=False, emoji=False)
+stderr = Console(stderr=True, markup=False, emoji=False)
 
 
 def say(sentence: str) -> None:
     """Print a sentence about how it goes; not a result."""
-    stderr.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    stderr.print(sentence, highlight=False, soft_wrap=True)
+
+
+def working(text: str) -> Status:
+    """Return a context that says what is being done. Silent without a terminal."""
+    return stderr.status(Text(text))
 
 
 def show_json(value: Any) -> None:
@@ -61,12 +69,16 @@ def show_grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]],
 
 def tracked(items: Sequence[T], describe: Callable[[T], str]) -> Iterator[T]:
     """Yield the items while one line says which it is, of how many. Silent without a terminal."""
-    columns = SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn()
+    columns = SpinnerColumn(), _words("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as progress:
         task = progress.add_task("", total=len(items))
         for number, item in enumerate(items):
             progress.update(task, description=describe(item), completed=number)
             yield item
+
+
+def _words(text: str) -> TextColumn:
+    return TextColumn(text, markup=False)
 
 
 class _Line:
@@ -75,11 +87,11 @@ class _Line:
     def __init__(self, left: ProgressColumn | None = None) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            _words("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[figures]}"),
+            _words("{task.fields[figures]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            _words("left"),
             left or TimeRemainingColumn(),
             console=stderr,
             disable=not stderr.is_terminal,
@@ -121,7 +133,7 @@ class SuiteLine(_Line):
     """A callback of a comparison: a line for each cell that has ended, and below them one that is drawn anew."""
 
     def __init__(self) -> None:
-        super().__init__(TextColumn("{task.fields[left]}"))
+        super().__init__(_words("{task.fields[left]}"))
 
     def __call__(self, at: "SuiteProgress") -> None:
         """Redraw the line."""

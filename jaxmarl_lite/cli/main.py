@@ -45,7 +45,7 @@ def main(args: list[str] | None = None) -> int:
     args = sys.argv[1:] if args is None else args
     warnings.showwarning = lambda message, *_, **__: console.say(f"warning: {message}")
     if not args or args[0] in ("-h", "--help"):
-        console.stdout.print(OVERVIEW, highlight=False, markup=False, soft_wrap=True)
+        console.stdout.print(OVERVIEW, highlight=False, soft_wrap=True)
         return 0
     if args[0] == "--version":
         console.stdout.print(f"jaxmarl-lite {jaxmarl_lite.__version__}", highlight=False)
@@ -61,6 +61,10 @@ def main(args: list[str] | None = None) -> int:
         return FAILURE
     except BrokenPipeError:  # whoever read our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except OSError as error:
+        at = f"{error.filename}: " if error.filename else ""
+        console.say(f"error: {at}{error.strerror or error}.")
         return FAILURE
     except KeyboardInterrupt:
         console.say("stopped; a run in a folder goes on with `jaxmarl-lite resume`, a comparison by the same command.")
@@ -168,7 +172,7 @@ def list_names(args: list[str]) -> None:
         lines |= {name: SUMMARIES[name] for name in algos()}
     width = max(map(len, lines))
     for name, text in lines.items():
-        console.stdout.print(f"{name:{width}}  {text}", highlight=False, markup=False, soft_wrap=True)
+        console.stdout.print(f"{name:{width}}  {text}", highlight=False, soft_wrap=True)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -19,7 +19,7 @@ Each takes --help.
 def bench(args: list[str]) -> None:
     """Bench env ENV, or bench train ALGO ENV."""
     if not args or args[0] in ("-h", "--help"):
-        console.stdout.print(BENCH_USAGE, highlight=False, markup=False, soft_wrap=True, end="")
+        console.stdout.print(BENCH_USAGE, highlight=False, soft_wrap=True, end="")
         return
     require_known("benchmark", args[0], BENCHMARKS)
     BENCHMARKS[args[0]](args[1:])
@@ -92,7 +92,7 @@ def profile(args: list[str]) -> None:
     offer_cores(1)  # what a phase costs is told of one device
     env, learner = make(given.env_name, **options.chosen_settings(given.env)), given.learner.build(given.algo)
     sizes = {"seeds": chosen.seeds, "repeats": chosen.repeats, "trace": chosen.trace}
-    with console.stderr.status(f"profiling {given.algo} in {given.env_name}"):
+    with console.working(f"profiling {given.algo} in {given.env_name}"):
         measured = profile(learner, env, jax.random.key(0), **sizes)
     figures = {"algo": given.algo, "env": given.env_name, **measured, **machine()}
     if chosen.json:

@@ -234,15 +234,30 @@ def env_command(
             kind = float_as(parameter.name)
         described = Annotated[kind, _help(text)]
         default = (given or {}).get(parameter.name, parameter.default)
-        required = default is parameter.empty
-        fields.append((parameter.name, described) if required else (parameter.name, described, default))
+        optional = () if default is parameter.empty else (_default(_bare(parameter.annotation), default),)
+        fields.append((parameter.name, described, *optional))
     return dataclasses.make_dataclass("EnvSettings", fields, namespace={"__doc__": f"Settings of {name}."}, frozen=True)
 
 
 def chosen_settings(settings: Any) -> dict[str, Any]:
     """Return the fields of an environment's dataclass that differ from their defaults."""
-    values = {f.name: (getattr(settings, f.name), f.default) for f in dataclasses.fields(settings)}
+    values = {f.name: (getattr(settings, f.name), _default_of(f)) for f in dataclasses.fields(settings)}
     return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _default(kind: Any, value: Any) -> Any:
+    """Return a default as a dataclass takes it; the lists of a file are tuples where the type says so."""
+    if any(get_origin(one) is tuple for one in (kind, *get_args(kind))):
+        return _as_tuples(value)
+    return dataclasses.field(default_factory=lambda: value) if isinstance(value, list | dict) else value
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
+def _default_of(field: dataclasses.Field) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _positional(metavar: str, text: str) -> Any:

@@ -9,7 +9,7 @@ import tyro
 from jaxmarl_lite.cli import console
 from jaxmarl_lite.cli.options import Folder, parse
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_int
+from jaxmarl_lite.core.settings import require_int, require_number
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def render(args: list[str]) -> None:
     check_drawable(policy.env, given.out)
     episodes = play_episodes(policy, given.key, given.episodes)
     about = about_run(given.run, seed=given.seed, key=given.key, is_drawn=given.sample)
-    with console.stderr.status(f"drawing {given.out}"):
+    with console.working(f"drawing {given.out}"):
         write_episodes(policy.env, episodes, given.out, about=about, columns=given.columns)
     console.say(f"wrote {given.out}")
 
@@ -77,13 +77,18 @@ class Plot:
     metric: str = "eval_return_sum"
     """number of metrics.jsonl that curves and scores are of"""
     bounds: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ENV=LOW:HIGH")] = ()
-    """returns that score 0 and 1; left out: the worst and the best evaluation among the runs in that environment"""
+    """of scores: returns that score 0 and 1; left out: the worst and the best evaluation among the runs in that
+    environment"""
 
 
 def plot(args: list[str]) -> None:
     """Plot RUN..."""
     given = parse(Plot, args, "jaxmarl-lite plot")
     bounds = dict(map(_bounds, given.bounds))
+    if bounds and given.what != "scores":
+        raise SettingError(
+            f"bounds={given.bounds[0]!r} is not allowed with --what {given.what}: only scores have bounds."
+        )
 
     from jaxmarl_lite.view.canvas import check_picture
     from jaxmarl_lite.view.games import draw_games
@@ -98,7 +103,7 @@ def plot(args: list[str]) -> None:
         draw_curves(curves, given.out, metric=given.metric)
     elif given.what == "games":
         draw_games(curves, given.out)
-    elif left_out := draw_scores(curves, given.out, bounds=bounds).left_out:
+    elif left_out := draw_scores(curves, given.out, bounds=bounds, metric=given.metric).left_out:
         console.say(f"left out {', '.join(left_out)}: not every algorithm was trained there")
     console.say(f"wrote {given.out} and {table_path(given.out)}")
 
@@ -109,4 +114,6 @@ def _bounds(text: str) -> tuple[str, tuple[float, float]]:
         low, high = map(float, ends.split(":"))
     except ValueError:
         raise SettingError(f"bounds={text!r} is not allowed: it must be ENV=LOW:HIGH, two numbers.") from None
+    for end in (low, high):
+        require_number("bounds", end)
     return env, (low, high)

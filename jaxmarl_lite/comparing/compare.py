@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxmarl_lite.comparing.claims import claim, is_claimed
-from jaxmarl_lite.comparing.outputs import Finished, write_outputs
+from jaxmarl_lite.comparing.outputs import REPORT, Finished, write_outputs
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import Cell, Suite
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.training import loop
+from jaxmarl_lite.training.claims import FOREVER, claim, is_claimed
 from jaxmarl_lite.training.folder import CONFIG, Row, RunFolder
 from jaxmarl_lite.training.plan import schedule, to_config
 
@@ -32,6 +32,15 @@ class CellResult(NamedTuple):
     """as in its summary.json"""
     failure: str | None
     """why it stopped"""
+
+
+class Comparison(NamedTuple):
+    """What a comparison leaves."""
+
+    results: list[CellResult]
+    """what became of each cell"""
+    report: Path | str
+    """the page, or why it was not written"""
 
 
 class SuiteProgress(NamedTuple):
@@ -96,7 +105,7 @@ def compare(
     only_tasks: Collection[str] | None = None,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
-) -> list[CellResult]:
+) -> Comparison:
     """Train every cell of a suite, each in a folder of its own under `out`, and write the comparison of them all.
 
     What is finished in `out` is kept, and what was interrupted goes on from its last checkpoint. Other processes may
@@ -114,20 +123,27 @@ def compare(
         )
     _require_possible([job for job in jobs if job.summary() is None])
     results = _Work(jobs, callbacks).results()
-    _report(suite, Path(out), {result.cell.name: result.failure for result in results if result.failure})
-    return results
+    failures = {result.cell.name: result.failure for result in results if result.failure}
+    return Comparison(results, _report(suite, Path(out), failures))
 
 
-def _report(suite: Suite, out: Path, failures: dict[str, str]) -> None:
-    """Write what follows from all that is finished, if no other process will do so after this one."""
+def _report(suite: Suite, out: Path, failures: dict[str, str]) -> Path | str:
+    """Write what follows from all that is finished, if no other process will do so after this one.
+
+    Returns the page, or why it was not written.
+    """
     jobs = [_job(cell, out) for cell in suite.cells]
-    if any(is_claimed(job.path) for job in jobs):
-        return
+    with claim(out / REPORT, FOREVER):  # two that ask at once would each take the other's question for work
+        if any(is_claimed(job.path) for job in jobs):
+            return "another process is still at work"
+        return _write(suite, out, jobs, failures)
+
+
+def _write(suite: Suite, out: Path, jobs: Sequence[_Job], failures: dict[str, str]) -> Path | str:
     found = [(job, job.summary()) for job in jobs]
     finished = [Finished(job.cell, job.path, summary) for job, summary in found if summary is not None]
     missing = {job.cell.name: failures.get(job.cell.name, "not finished") for job, summary in found if summary is None}
-    if finished:
-        write_outputs(suite, out, finished, missing)
+    return write_outputs(suite, out, finished, missing) if finished else "no run is finished"
 
 
 def _job(cell: Cell, out: Path) -> _Job:

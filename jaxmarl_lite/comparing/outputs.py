@@ -38,11 +38,11 @@ class Finished(NamedTuple):
     """as in its summary.json"""
 
 
-def write_outputs(suite: Suite, out: Path, finished: Sequence[Finished], missing: Mapping[str, str]) -> None:
+def write_outputs(suite: Suite, out: Path, finished: Sequence[Finished], missing: Mapping[str, str]) -> Path | str:
     """Write all that follows from the finished cells of a suite into `out`; `missing` says why others are not there.
 
-    Without matplotlib there are no pictures and no report, and a warning says so. Raises RunError if a file cannot be
-    written.
+    Returns the report's page, or why it was not written. Without matplotlib there are no pictures and no report, and a
+    warning says so. Raises RunError if a file cannot be written.
     """
     curves = [named_curve(one.cell.algo_name, one.cell.task_name, read_runs([one.path])) for one in finished]
     bounds = {task: ends for task, ends in suite.bounds.items() if any(curve.task == task for curve in curves)}
@@ -70,8 +70,10 @@ def write_outputs(suite: Suite, out: Path, finished: Sequence[Finished], missing
             _versions(finished),
         )
         _write(out / REPORT, report_page(report))
+        return out / REPORT
     except RunError as error:
         warnings.warn(f"the report is not complete: {error}", stacklevel=2)
+        return str(error)
 
 
 def _compared(curves: Sequence[Curve], bounds: Mapping[str, tuple[float, float]]) -> Compared | str:

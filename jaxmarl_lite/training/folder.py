@@ -48,6 +48,7 @@ class RunFolder:
             folder._clear()
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
+            (folder.path / SUMMARY).unlink(missing_ok=True)  # beside a new config it would say that the run is finished
             checkpoint.write_text(folder.path / CONFIG, _to_json({"format": _FORMAT, **config}, indent=2))
         except OSError as error:
             raise SettingError(f"out={str(path)!r} cannot be written: {error.strerror}.") from None
@@ -102,15 +103,21 @@ class RunFolder:
         checkpoint.write_text(self.path / name, "".join(_to_json(row) + "\n" for row in rows))
 
     def rows(self, name: str = METRICS) -> list[Row]:
-        """Return what was recorded; a last line that was cut short is left out."""
+        """Return what was recorded; a last line that was cut short is left out.
+
+        Raises RunError if another line is damaged.
+        """
         path = self.path / name
-        complete = path.read_text().split("\n")[:-1] if path.exists() else []
-        return [json.loads(line) for line in complete]
+        complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return [_row(path, number, line) for number, line in enumerate(complete, start=1)]
 
     def rewind(self, block: int) -> None:
-        """Forget what was recorded after `block`, from where the run goes on."""
+        """Forget what was recorded after `block`, from where the run goes on; raises RunError as `rows` does."""
         for name in (METRICS, TIMING):
-            self.rewrite(name, [row for row in self.rows(name) if row["block"] <= block])
+            rows = self.rows(name)
+            if not all(isinstance(row.get("block"), int) for row in rows):
+                raise RunError(f"{self.path / name} is damaged: each of its lines must name its block.")
+            self.rewrite(name, [row for row in rows if row["block"] <= block])
 
     def save(self, block: int, state: Tree, *, keep: int) -> None:
         """Write a checkpoint."""
@@ -137,11 +144,23 @@ class RunFolder:
         checkpoint.write_text(self.path / name, _to_json(value, indent=2))
 
     def _clear(self) -> None:
-        # Only what a run wrote: the folder may hold files of the user.
+        # Only what a run wrote: the folder may hold files of the user. Whatever interrupts, what is left is a run (the
+        # config goes last) and not a finished one (the summary goes first).
+        (self.path / SUMMARY).unlink(missing_ok=True)
         for name in (CHECKPOINTS, TRACKERS):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in (CONFIG, METRICS, TIMING, SUMMARY, CURVE, TRIALS, BEST, SCATTER):
+        for name in (METRICS, TIMING, CURVE, TRIALS, BEST, SCATTER, CONFIG):
             (self.path / name).unlink(missing_ok=True)
+
+
+def _row(path: Path, number: int, line: bytes) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        raise RunError(f"{path} is damaged: line {number} must be a JSON object.")
+    return row
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

@@ -21,6 +21,7 @@ from jaxmarl_lite.environments.contract import check_shapes
 from jaxmarl_lite.learners.learner import Learner
 from jaxmarl_lite.learners.replicate import on_states, over_seeds, replicate
 from jaxmarl_lite.training.callbacks import Audience, Beginning, Callback, Progress, Result
+from jaxmarl_lite.training.claims import hold
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
 from jaxmarl_lite.training.evaluate import evaluate, summarise
 from jaxmarl_lite.training.folder import TIMING, Row, RunFolder
@@ -51,18 +52,16 @@ def train(
     host; a `Watcher`, such as `jml.track` makes, hears of the beginning and the end too.
 
     Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if
-    learning produces a number that is not finite; what was saved before stays.
+    another process works on `out` or learning produces a number that is not finite; what was saved before stays.
     """
     sizes = Plan(steps=steps, seeds=seeds, **plan)
     check_shapes(env)
     sizes = fitted(learner, env, sizes)
     cut = schedule(sizes, learner.settings.steps_per_update)
     key = typed(key)
-    folder = None
-    if out is not None:
-        config = to_config(learner, env, key, sizes, cut)
-        folder = RunFolder.create(out, {**config, "versions": versions()}, overwrite=overwrite)
-    with Audience(callbacks) as audience:
+    config = {} if out is None else {**to_config(learner, env, key, sizes, cut), "versions": versions()}
+    with hold(out), Audience(callbacks) as audience:
+        folder = None if out is None else RunFolder.create(out, config, overwrite=overwrite)
         return audience.end(_run(learner, env, key, sizes, cut, folder, audience))
 
 
@@ -76,16 +75,22 @@ def resume(
     `steps` the run is lengthened to that many for each seed; schedules, such as that of the learning rate, then follow
     the new length.
 
-    Raises SettingError if there is no run or it cannot be lengthened so, RunError if no checkpoint can be used.
+    Raises SettingError if there is no run or it cannot be lengthened so, RunError if another process works on it or no
+    checkpoint can be used.
     """
     folder = RunFolder.open(out)
+    with hold(out):
+        return _resume(folder, steps, devices, callbacks)
+
+
+def _resume(folder: RunFolder, steps: float | None, devices: int | None, callbacks: Sequence[Callback]) -> Result:
     learner, env, key, plan, cut = from_config(folder.config_of_run())
     as_before = plan.devices if (plan.devices or 1) <= jax.device_count() else None
     if devices is None and as_before != plan.devices:
         warnings.warn(
             f"this run was trained on {plan.devices} devices, and there are {jax.device_count()} here: it goes on, and "
             "sums are rounded otherwise.",
-            stacklevel=2,
+            stacklevel=3,
         )
     plan = replace(plan, devices=choose_devices(learner, plan.eval_episodes, devices or as_before))
     _require_room(learner, env, plan)

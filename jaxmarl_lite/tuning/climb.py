@@ -79,11 +79,11 @@ class Climb:
         sizes: Sizes,
         copies: Copies,
         rows: Sequence[Row],
-        record: Callable[[Row], None],
+        record: Callable[[Row, float], None],
         callbacks: Sequence[Callable[[SweepProgress], None]],
     ) -> None:
-        """Let `record` hear of each new row, as soon as it is known."""
-        self.rows, self.trained = list(rows), 0
+        """Let `record` hear of each new row, as soon as it is known, and of the seconds since the one before."""
+        self.rows, self.trained, self._recorded = list(rows), 0, 0.0
         self._family, self._sizes, self._copies = family, sizes, copies
         self._record, self._callbacks = record, callbacks
         self._known = sum(sizes.env_steps(row["rung"]) for row in rows)
@@ -141,8 +141,10 @@ class Climb:
         return {"trial": outcomes[0].copy.trial, "rung": rung, "env_steps": steps, "settings": values, **figures}
 
     def _add(self, row: Row) -> None:
+        seconds = self.seconds
         self.rows.append(row)
-        self._record(row)
+        self._record(row, seconds - self._recorded)
+        self._recorded = seconds
         self._call()
 
     def _told(self, env_steps: int) -> None:

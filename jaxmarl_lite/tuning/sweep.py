@@ -14,8 +14,9 @@ from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.core.settings import require_int
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.learners.learner import Learner
+from jaxmarl_lite.training.claims import hold
 from jaxmarl_lite.training.compilation import Stopwatch, enable_cache
-from jaxmarl_lite.training.folder import BEST, CONFIG, SWEEP, TRIALS, Row, RunFolder
+from jaxmarl_lite.training.folder import BEST, CONFIG, SWEEP, TIMING, TRIALS, Row, RunFolder
 from jaxmarl_lite.training.loop import typed
 from jaxmarl_lite.training.machine import machine, versions
 from jaxmarl_lite.training.placement import Placement
@@ -75,21 +76,28 @@ def sweep(
     other fields of `SweepPlan`: trials, seeds, sampler, halving and so on. With `out`, a folder is left with every
     trial and the best one; where it holds this very sweep, only what is missing is done.
 
-    Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if every
-    trial diverges.
+    Raises SettingError on a value that is not allowed, before anything is compiled or written, and RunError if
+    another process works on `out` or every trial diverges.
     """
     job = _job(learner, env, typed(key), space_of(space), SweepPlan(steps=steps, **plan))
-    folder = None if out is None else _folder(out, _config(learner, env, job), overwrite)
-    return _run(job, folder, callbacks)
+    config = {} if out is None else _config(learner, env, job)
+    with hold(out):
+        return _run(job, None if out is None else _folder(out, config, overwrite), callbacks)
 
 
 def resume_sweep(out: str | Path, *, callbacks: Sequence[Callback] = ()) -> SweepResult:
     """Go on with the sweep in `out` where it was stopped: all its rows will be those of a sweep never stopped.
 
-    Raises SettingError if there is none, RunError if its config is damaged or every trial diverged.
+    Raises SettingError if there is none, RunError if another process works on it, its config is damaged or every trial
+    diverged.
     """
     folder = RunFolder.open(out)
-    config = folder.config()
+    with hold(out):
+        return _run(_job_of(folder.config()), folder, callbacks)
+
+
+def _job_of(config: Row) -> _Job:
+    """Return the sweep of a config; raises RunError if it is damaged."""
     learner, env, key, _, _ = from_config(config)
     try:
         about = dict(config[SWEEP])
@@ -98,7 +106,7 @@ def resume_sweep(out: str | Path, *, callbacks: Sequence[Callback] = ()) -> Swee
         raise
     except Exception as error:  # whatever a spoilt file makes of it
         raise RunError(f"{CONFIG} is not that of a sweep ({type(error).__name__}: {error}).") from None
-    return _run(_job(learner, env, key, space, plan), folder, callbacks)
+    return _job(learner, env, key, space, plan)
 
 
 def _job(learner: Learner, env: Env, key: Key, space: Space, plan: SweepPlan) -> _Job:
@@ -135,9 +143,16 @@ def _folder(out: str | Path, config: Row, overwrite: bool) -> RunFolder:
 def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> SweepResult:
     enable_cache()
     rows = _known(folder, job) if folder else []
+    seconds = _seconds(folder, rows) if folder else []
     play = {"episodes": job.plan.eval_episodes, "greedy": not job.plan.sample_eval}
     copies = Copies(job.family.learner, job.key, play=play, together=job.together, place=job.place)
-    record = (lambda row: folder.append(TRIALS, [row])) if folder else (lambda row: None)
+
+    def record(row: Row, took: float) -> None:
+        seconds.append(took)
+        if folder:
+            folder.append(TRIALS, [row])
+            folder.append(TIMING, [{"trial": row["trial"], "rung": row["rung"], "train_seconds": took}])
+
     climb = Climb(job.family, job.sizes, copies, rows, record, callbacks)
     named = 0
     for batch in job.proposer.batches():
@@ -154,7 +169,7 @@ def _run(job: _Job, folder: RunFolder | None, callbacks: Sequence[Callback]) -> 
         )
     best = _best(job, trials[0])
     summary = (folder and not climb.trained and folder.summary(job.sizes.env_steps_in_all)) or _summary(
-        job, climb, copies.watch, trials
+        job, math.fsum(seconds), copies.watch, trials
     )
     if folder:
         folder.write(BEST, best)
@@ -167,12 +182,20 @@ def _known(folder: RunFolder, job: _Job) -> list[Row]:
     try:
         rows = folder.rows(TRIALS)
         is_sound = all(_is_of(job, row) for row in rows)
-    except (ValueError, TypeError, AttributeError):  # whatever a spoilt file makes of it
+    except (RunError, TypeError, AttributeError):  # whatever a spoilt file makes of it
         is_sound, rows = False, []
     if not is_sound:
         raise RunError(f"{folder.path / TRIALS} is damaged: delete it, and its trials are made again.")
     folder.rewrite(TRIALS, rows)
     return rows
+
+
+def _seconds(folder: RunFolder, rows: Sequence[Row]) -> list[float]:
+    """Return how long the trials that are done took; what is told of others is forgotten, also on disk."""
+    done = {(row["trial"], row["rung"]) for row in rows}
+    timings = [row for row in folder.rows(TIMING) if (row.get("trial"), row.get("rung")) in done]
+    folder.rewrite(TIMING, timings)
+    return [row["train_seconds"] for row in timings]
 
 
 def _is_of(job: _Job, row: Row) -> bool:
@@ -207,7 +230,8 @@ def _best(job: _Job, first: Row) -> Row:
     return {**config, "trial": first}
 
 
-def _summary(job: _Job, climb: Climb, watch: Stopwatch, trials: Sequence[Row]) -> Row:
+def _summary(job: _Job, seconds: float, watch: Stopwatch, trials: Sequence[Row]) -> Row:
+    """Return the sweep in figures; `seconds` are those of all its trials, whichever process made them."""
     sizes, origin = job.sizes, registry.origin(job.family.env)
     return {
         "algo": job.family.learner.name,
@@ -219,8 +243,8 @@ def _summary(job: _Job, climb: Climb, watch: Stopwatch, trials: Sequence[Row]) -
         "env_steps": sizes.env_steps_in_all,
         "trace_seconds": watch.trace_seconds,
         "compile_seconds": watch.compile_seconds,
-        "train_seconds": climb.seconds,
-        "env_steps_per_second": climb.speed,
+        "train_seconds": seconds,
+        "env_steps_per_second": sizes.env_steps_in_all / max(seconds, 1e-9),
         "devices": job.place.mesh.size,
         **machine(),
         "is_log": {name: one.kind == "log" for name, one in job.space.items()},

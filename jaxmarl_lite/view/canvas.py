@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def _short(number: float, _: int) -> str:
         if abs(number) >= size:
             return f"{number / size:g}{unit}"
     return f"{number:g}"
+
+
+def verbatim(text: str) -> str:
+    """Return a text that is drawn as it is: no dollar in a name that somebody gave begins mathematics."""
+    return text.replace("$", r"\$")
+
+
+def line_sample(style: Mapping[str, Any]) -> Any:
+    """Return a line as a legend shows it."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], lw=2.0, **style)
 
 
 def new_mosaic(width: float, height: float, layout: str) -> tuple[Any, dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxmarl_lite.core.errors import RunError
 from jaxmarl_lite.training.callbacks import Beginning, Result, Watcher
 from jaxmarl_lite.training.folder import CURVE
-from jaxmarl_lite.view.canvas import new_figure
+from jaxmarl_lite.view.canvas import new_figure, save_figure, verbatim
 
 _CURVES = (("return_sum", "while learning", "0.6"), ("eval_return_sum", "in evaluation", "C0"))
 
@@ -35,7 +35,7 @@ class Curve(Watcher):
 def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     """Draw the return of a run's rows against environment steps: each seed thin, their mean thick.
 
-    Raises RunError if matplotlib is not installed.
+    Raises RunError if matplotlib is not installed or the file cannot be written.
     """
     figure, axes = new_figure(7.0, 4.2)
     seeds = sorted({row["seed"] for row in rows})
@@ -48,10 +48,10 @@ def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         if len(values):
             averaged = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
             axes.plot(steps, values.mean(0), color=colour, lw=2.2, label=label + averaged)
-    axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=title)
+    axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=verbatim(title))
     axes.grid(color="0.9")
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def _number(value: float | None) -> float:

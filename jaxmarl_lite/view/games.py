@@ -10,7 +10,7 @@ import numpy as np
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.environments import registry
 from jaxmarl_lite.environments.matrix.game import MatrixGame, MatrixState
-from jaxmarl_lite.view.canvas import count_steps, new_figure, save_figure
+from jaxmarl_lite.view.canvas import count_steps, new_figure, save_figure, verbatim
 from jaxmarl_lite.view.runs import Curve, series
 from jaxmarl_lite.view.table import write_table
 
@@ -69,7 +69,7 @@ def _is_two_by_two(one: Played) -> bool:
 def _payoffs(axes: Any, one: Played) -> None:
     liked = one.share[-1].mean(0).argmax(-1)
     one.game.draw(axes, MatrixState(liked, one.steps[-1]), None)  # type: ignore[arg-type]
-    axes.set_title(textwrap.fill(one.title, 40), fontsize=10)
+    axes.set_title(verbatim(textwrap.fill(one.title, 40)), fontsize=10)
 
 
 def _choices(axes: Any, one: Played, player: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxmarl_lite.ops.reliability import RESAMPLES, interquartile_mean, interval
-from jaxmarl_lite.view.canvas import count_steps, new_figure, save_figure
+from jaxmarl_lite.view.canvas import count_steps, line_sample, new_figure, save_figure, verbatim
 from jaxmarl_lite.view.runs import RETURN, Curve
 from jaxmarl_lite.view.table import write_table
 
@@ -48,12 +48,12 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
         numbers = zip(curve.steps, *band, itertools.repeat(curve.values.shape[1]))
         table += [(curve.task, curve.algo, *row) for row in numbers]
     for axes, task in zip(panels, tasks, strict=False):
-        axes.set_title(textwrap.fill(task, 50), fontsize=11)
+        axes.set_title(verbatim(textwrap.fill(task, 50)), fontsize=11)
     for axes in panels[len(tasks) :]:
         axes.set_axis_off()
     figure.supxlabel(f"environment steps of each seed\n{curves_note(curves)}", fontsize=9)
-    figure.supylabel("return, summed over agents" if metric == RETURN else metric, fontsize=10)
-    add_legend(figure, panels, {algo: f"{algo} ({_seeds(curves, algo)})" for algo in styles})
+    figure.supylabel("return, summed over agents" if metric == RETURN else verbatim(metric), fontsize=10)
+    add_legend(figure, styles, {algo: f"{algo} ({_seeds(curves, algo)})" for algo in styles})
     save_figure(figure, path)
     write_table(path, ["environment", "algorithm", "env_steps", "iqm", "low", "high", "seeds"], table)
 
@@ -61,7 +61,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
 def draw_band(axes: Any, curve: Curve, style: Mapping[str, Any]) -> Band:
     """Draw a curve into a panel and return what is drawn of it."""
     band = band_of(curve)
-    axes.plot(curve.steps, band.middle, lw=2.0, label=curve.algo, **style)
+    axes.plot(curve.steps, band.middle, lw=2.0, **style)
     axes.fill_between(curve.steps, band.low, band.high, color=style["color"], alpha=0.2, lw=0)
     axes.grid(color="0.9")
     count_steps(axes)
@@ -74,14 +74,13 @@ def styles_of(curves: Sequence[Curve]) -> dict[str, dict[str, Any]]:
     return {algo: {"color": f"C{i % 10}", "ls": ("-", "--", ":")[i // 10 % 3]} for i, algo in enumerate(algos)}
 
 
-def add_legend(figure: Any, panels: Iterable[Any], labels: Mapping[str, str]) -> None:
+def add_legend(figure: Any, styles: Mapping[str, Any], labels: Mapping[str, str]) -> None:
     """Put one legend of all panels above them, with a text for each algorithm."""
-    handles = {algo: line for axes in panels for line, algo in zip(*axes.get_legend_handles_labels(), strict=True)}
     texts = [textwrap.fill(text, 60) for text in labels.values()]
     widest = max(len(line) for text in texts for line in text.splitlines())
     ncols = min(len(labels), max(1, int(_LETTERS_PER_INCH * figure.get_figwidth() / (widest + 8))))
-    ordered = [handles[algo] for algo in labels]
-    figure.legend(ordered, texts, loc="outside upper center", ncols=ncols, frameon=False, fontsize=9)
+    lines = [line_sample(styles[algo]) for algo in labels]
+    figure.legend(lines, list(map(verbatim, texts)), loc="outside upper center", ncols=ncols, frameon=False, fontsize=9)
 
 
 def count_seeds(numbers: Iterable[int]) -> str:

@@ -1,5 +1,6 @@
 """Runs on disk as curves that can be compared."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.training.folder import Row, RunFolder
+from jaxmarl_lite.training.folder import METRICS, Row, RunFolder
 
 RETURN = "eval_return_sum"
 _ALIKE = 0.05  # runs are as long as one another up to this share: a run is rounded up to whole blocks
@@ -86,12 +87,15 @@ def named_curve(algo: str, task: str, runs: Sequence[Run], metric: str = RETURN)
 
 
 def series(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the steps [T] and the values [T, K, ...] of a metric; raises SettingError if the run has none of it."""
+    """Return the steps [T] and the values [T, K, ...] of a metric.
+
+    Raises SettingError if the run has none of it, RunError if its rows are not one for each seed of each block.
+    """
     rows = run.rows
     if not rows:
         raise SettingError(f"{str(run.path)!r} has no evaluations yet: go on with `jaxmarl-lite resume {run.path}`.")
+    seeds = _seeds_of(run)
     try:
-        seeds = len({row["seed"] for row in rows})
         steps = np.array([row["env_steps"] for row in rows[::seeds]], int)
         told = [row[metric] for row in rows]
         values = np.array([np.nan if value is None else value for value in told], float)
@@ -104,6 +108,15 @@ def series(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
     if np.isnan(values).any():
         raise SettingError(f"metric={metric!r} is not allowed: {str(run.path)!r} could not tell it in every block.")
     return steps, values
+
+
+def _seeds_of(run: Run) -> int:
+    """Return the number of seeds; raises RunError if the rows are not one for each seed of each block, in order."""
+    told = [(row["block"], row["seed"]) for row in run.rows]
+    seeds = sum(block == told[0][0] for block, _ in told)
+    if told != list(itertools.product(range(1, len(told) // seeds + 1), range(seeds))):
+        raise RunError(f"{run.path / METRICS} is damaged: it must have one row for each seed of each block.")
+    return seeds
 
 
 def require_one_length(curves: Sequence[Curve]) -> None:
@@ -126,8 +139,8 @@ def _read(path: Path) -> Run:
     try:
         rows = folder.rows()
         rows.sort(key=lambda row: (row["block"], row["seed"]))
-    except (ValueError, KeyError, TypeError):
-        raise RunError(f"{path / 'metrics.jsonl'} is damaged.") from None
+    except (KeyError, TypeError):
+        raise RunError(f"{path / METRICS} is damaged: each of its lines must name its block and seed.") from None
     return Run(path, config, rows)
 
 

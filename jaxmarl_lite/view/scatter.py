@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxmarl_lite.view.canvas import new_figure, save_figure
+from jaxmarl_lite.view.canvas import new_figure, save_figure, verbatim
 
 
 def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path: Path, title: str) -> None:
@@ -38,12 +38,12 @@ def draw_trials(rows: Sequence[Mapping[str, Any]], log: Mapping[str, bool], path
             axes.plot(lost, [0.03] * len(lost), marker="x", color="0.3", ls="", transform=edge, label="diverged")
         axes.set_xscale("log" if is_log else "linear")
         axes.xaxis.set_minor_formatter("")
-        axes.set_xlabel(name)
+        axes.set_xlabel(verbatim(name))
         axes.grid(color="0.9")
     _show_returns_of_trials(panels[0], scores)
     panels[0].set_ylabel("return, summed over agents")
     figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(verbatim(title))
     save_figure(figure, path)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.settings import require_known
 from jaxmarl_lite.ops import reliability
-from jaxmarl_lite.view.canvas import new_mosaic, save_figure
+from jaxmarl_lite.view.canvas import new_mosaic, save_figure, verbatim
 from jaxmarl_lite.view.learning import add_legend, count_seeds, styles_of
-from jaxmarl_lite.view.runs import Curve, require_one_length
+from jaxmarl_lite.view.runs import RETURN, Curve, require_one_length
 from jaxmarl_lite.view.table import write_table
 
 AGGREGATES = {
@@ -79,9 +79,16 @@ def compare(curves: Sequence[Curve], given: Bounds | None = None, *, is_planned:
 
 
 def draw_scores(
-    curves: Sequence[Curve], path: Path, *, bounds: Bounds | None = None, is_planned: bool = False
+    curves: Sequence[Curve],
+    path: Path,
+    *,
+    bounds: Bounds | None = None,
+    is_planned: bool = False,
+    metric: str = RETURN,
 ) -> Compared:
     """Draw aggregate scores, performance profiles and probabilities of improvement, and return what they are of.
+
+    `metric` is what the curves are of.
 
     Raises SettingError as `compare` does, RunError if a file cannot be written or matplotlib is not installed.
     """
@@ -96,8 +103,8 @@ def draw_scores(
     rows += draw_profiles(panels["E"], scores, styles)
     rows += _improvements(panels["F"], scores)
     labels = {algo: f"{algo} ({count_seeds(map(len, tasks))})" for algo, tasks in scores.items()}
-    add_legend(figure, [panels["E"]], labels)
-    figure.supxlabel(textwrap.fill(scores_note(compared), 170), fontsize=8)
+    add_legend(figure, styles, labels)
+    figure.supxlabel(verbatim(textwrap.fill(scores_note(compared, metric), 170)), fontsize=8)
     save_figure(figure, path)
     known = [("bounds", "", task, np.nan, *ends) for task, ends in compared.bounds.items()]
     write_table(path, ["quantity", "algorithm", "against", "value", "low", "high"], [*rows, *known])
@@ -122,7 +129,7 @@ def _aggregate(axes: Any, name: str, statistic: Any, scores: Mapping[str, Any], 
         axes.barh(place, high - low, left=low, height=0.5, color=colour, alpha=0.35)
         axes.plot([value, value], [place - 0.25, place + 0.25], color=colour, lw=2.5)
         rows.append((name, algo, "", value, float(low), float(high)))
-    axes.set_yticks(range(len(scores)), labels=list(scores))
+    axes.set_yticks(range(len(scores)), labels=list(map(verbatim, scores)))
     axes.set_ylim(len(scores) - 0.4, -0.6)
     axes.set_title(name + (" (less is better)" if name == "optimality gap" else ""), fontsize=10)
     axes.use_sticky_edges = False
@@ -142,7 +149,7 @@ def draw_profiles(axes: Any, scores: Mapping[str, Any], styles: Mapping[str, Any
             return reliability.performance_profile(drawn, thresholds)
 
         share, (low, high) = profile(tasks), reliability.interval(profile, tasks)
-        axes.plot(thresholds, share, lw=2.0, label=algo, **styles[algo])
+        axes.plot(thresholds, share, lw=2.0, **styles[algo])
         axes.fill_between(thresholds, low, high, color=styles[algo]["color"], alpha=0.2, lw=0)
         columns = zip(thresholds, share, low, high, strict=True)
         rows += [("performance profile", algo, f"{threshold:.4g}", *rest) for threshold, *rest in columns]
@@ -165,21 +172,23 @@ def _improvements(axes: Any, scores: Mapping[str, Any]) -> list[Row]:
         axes.text(column, row, text, ha="center", va="center", fontsize=8 if len(algos) < 6 else 6)
         rows.append(("probability of improvement", x, y, value, float(low), float(high)))
     axes.imshow(table, cmap="RdBu", vmin=0.0, vmax=1.0, alpha=0.75, aspect="auto")
-    axes.set_xticks(range(len(algos)), labels=algos, rotation=0 if len(algos) < 5 else 30)
-    axes.set_yticks(range(len(algos)), labels=algos)
+    names = list(map(verbatim, algos))
+    axes.set_xticks(range(len(algos)), labels=names, rotation=0 if len(algos) < 5 else 30)
+    axes.set_yticks(range(len(algos)), labels=names)
     axes.set_title("probability that the row does better than the column", fontsize=10)
     return rows
 
 
-def scores_note(compared: Compared) -> str:
-    """Return what scores and intervals are."""
+def scores_note(compared: Compared, metric: str = RETURN) -> str:
+    """Return what scores and intervals are, of curves of a metric."""
     told = [
         f"{task} {low:.4g} to {high:.4g}{' (given)' if task in compared.given else ''}"
         for task, (low, high) in compared.bounds.items()
     ]
     listed = "; ".join(told[:8]) + ("; ..." if len(told) > 8 else "")
+    value = "return" if metric == RETURN else metric
     return (
-        "Scores are (return - low) / (high - low) of each seed's last evaluation; low and high are the worst and best "
-        f"evaluation among these runs, or given: {listed}. Bars and bands are 95 % intervals by "
+        f"Scores are ({value} - low) / (high - low) of each seed's last evaluation; low and high are the worst and "
+        f"best evaluation among these runs, or given: {listed}. Bars and bands are 95 % intervals by "
         f"{reliability.RESAMPLES:,} bootstrap resamples of seeds within environments."
     )

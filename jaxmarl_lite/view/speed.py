@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from jaxmarl_lite.view.canvas import check_out, new_figure, save_figure
+from jaxmarl_lite.view.canvas import check_out, new_figure, save_figure, verbatim
 
 
 def draw_speeds(points: list[dict[str, Any]], path: Path, title: str) -> None:
@@ -22,7 +22,7 @@ def draw_speeds(points: list[dict[str, Any]], path: Path, title: str) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.set(xlabel="environments", ylabel="environment steps a second", title=title)
+    axes.set(xlabel="environments", ylabel="environment steps a second", title=verbatim(title))
     axes.grid(color="0.9", which="both")
     axes.legend(loc="best")
     save_figure(figure, path)

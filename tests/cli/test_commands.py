@@ -206,10 +206,30 @@ def test_options_arrive_as_typed_settings(env, words, settings):
     assert (given.learner.lr, given.learner.hidden, given.learner.critic) == (1e-3, (3, 4), "joint")
 
 
+@pytest.mark.parametrize(
+    ("env", "known", "words", "chosen"),
+    [
+        ("matrix/game", {"payoff": [[1, 2.5]]}, [], {}),
+        ("matrix/game", {"payoff": [[1, 2.5]]}, ["--env.payoff", "[[3]]"], {"payoff": [[3]]}),
+        ("grid/navigation", {"goals": [[0, 1], [2, 3]], "walls": None}, [], {}),
+        (
+            "grid/navigation",
+            {"goals": [[0, 1], [2, 3]]},
+            ["--env.goals", "1", "1", "2", "2"],
+            {"goals": ((1, 1), (2, 2))},
+        ),
+    ],
+)
+def test_settings_of_a_file_may_be_lists(env, known, words, chosen):
+    given = parse(train_command("ippo", env, env_settings=known), ["ippo", env, *words], "test")
+    assert chosen_settings(given.env) == chosen
+    assert registry.make(env, **{**known, **chosen})
+
+
 def test_an_environments_settings_are_described(cli):
     fields = dataclasses.fields(env_command("grid/navigation"))
     text = " ".join(cli("train", "ippo", "grid/navigation", "--help").out.replace("│", " ").split())
-    assert len(fields) == 9
+    assert len(fields) == 13
     assert "cells along each side" in text
     assert "steps after which an episode is truncated" in text
 

@@ -1,5 +1,6 @@
 """What the command line says to wrong usage: a sentence and a status, never a traceback, and nothing is touched."""
 
+import errno
 import json
 import subprocess
 
@@ -251,6 +252,15 @@ def test_a_gif_below_a_file_is_refused(cli, finished_run, tmp_path):
     answer = cli("render", finished_run, "--episodes", "1", "--out", tmp_path / "file" / "x.gif")
     assert_refused(answer, "is a file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_disk_that_refuses_is_one_sentence(cli, finished_run, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/x/metrics.jsonl")
+
+    monkeypatch.setattr("jaxmarl_lite.training.loop.resume", refuse)
+    answer = cli("resume", finished_run)
+    assert_refused(answer, "error: runs/x/metrics.jsonl: No space left on device.", status=1)
 
 
 def test_an_interruption_says_how_to_go_on(cli, monkeypatch, tmp_path):

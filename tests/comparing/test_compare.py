@@ -4,13 +4,14 @@ import csv
 import json
 import re
 import shutil
+from contextlib import ExitStack
 from html.parser import HTMLParser
+from threading import Timer
 
 import pytest
 
 from jaxmarl_lite.comparing import compare as comparing
 from jaxmarl_lite.comparing import outputs
-from jaxmarl_lite.comparing.claims import claim
 from jaxmarl_lite.comparing.pace import Pace
 from jaxmarl_lite.comparing.suite import read_suite
 from jaxmarl_lite.core.errors import RunError, SettingError
@@ -52,15 +53,16 @@ def metrics(out):
 def compared(tmp_path_factory):
     """The folder of a whole comparison, its results, and what its callbacks were told; not to be changed."""
     out, told = tmp_path_factory.mktemp("compared"), []
-    results = comparing.compare(read(out), out=out, callbacks=(told.append,))
-    return out, results, told
+    compared = comparing.compare(read(out), out=out, callbacks=(told.append,))
+    assert compared.report == out / "report.html"
+    return out, compared.results, told
 
 
 @pytest.fixture
 def no_report(monkeypatch):
     """Let comparisons write no report; returns what each would have been of."""
     reports = []
-    monkeypatch.setattr(comparing, "write_outputs", lambda *given: reports.append(given))
+    monkeypatch.setattr(comparing, "write_outputs", lambda *given: reports.append(given) or "not wanted")
     return reports
 
 
@@ -157,7 +159,8 @@ def test_without_pictures_there_are_still_tables(compared, tmp_path, monkeypatch
 
     monkeypatch.setattr(outputs, "draw_curves", refuse)
     with pytest.warns(UserWarning, match="the report is not complete: pictures need matplotlib"):
-        comparing.compare(read(tmp_path), out=out)
+        compared_again = comparing.compare(read(tmp_path), out=out)
+    assert compared_again.report == "pictures need matplotlib"
     for name in ("table.md", "results.csv", "marl_eval.json"):
         assert (out / name).read_bytes() == (compared[0] / name).read_bytes()
     assert not (out / "report.html").exists()
@@ -175,7 +178,7 @@ def test_what_was_stopped_goes_on_to_the_same_numbers(compared, tmp_path, no_rep
     with pytest.raises(StopError):
         comparing.compare(suite, out=tmp_path, callbacks=(stop,))
     assert not no_report
-    results = comparing.compare(suite, out=tmp_path, callbacks=(told.append,))
+    results = comparing.compare(suite, out=tmp_path, callbacks=(told.append,)).results
     assert [(at.cell.name, at.block.block) for at in told if at.block] == [("ippo in hard", 2)]
     assert all(result.summary for result in results)
     assert metrics(tmp_path).items() < metrics(compared[0]).items()
@@ -195,14 +198,14 @@ def test_a_suite_that_has_changed_replaces_only_what_has_changed(compared, tmp_p
     assert [name for name in before if before[name] != after[name]] == ["runs/hard/ippo/metrics.jsonl"]
 
 
-def test_what_another_process_has_is_left_to_it_and_so_is_the_report(compared, tmp_path, no_report):
+def test_what_another_process_has_is_left_to_it_and_so_is_the_report(compared, tmp_path, no_report, claimed_elsewhere):
     suite, whole = read(tmp_path), compared[0]
     easy, hard = suite.only(["ippo"]).cells
     out = shutil.copytree(whole, tmp_path / "out")
     shutil.rmtree(out / easy.folder)
-    with claim(out / easy.folder) as is_mine:
-        assert is_mine
-        results = comparing.compare(suite, out=out, only_algos=["ippo"])
+    with claimed_elsewhere(out / easy.folder):
+        results, report = comparing.compare(suite, out=out, only_algos=["ippo"])
+    assert report == "another process is still at work"
     assert [(one.cell.name, one.summary is None, one.failure) for one in results] == [
         *((easy.name, True, None), (hard.name, False, None))
     ]
@@ -216,6 +219,16 @@ def test_what_another_process_has_is_left_to_it_and_so_is_the_report(compared, t
     assert missing == {hard.name: "not finished", f"{ODD} in hard": "not finished"}
 
 
+def test_two_that_end_at_once_ask_one_after_the_other(compared, tmp_path, no_report, claimed_elsewhere):
+    out = shutil.copytree(compared[0], tmp_path / "out")
+    with ExitStack() as other:
+        other.enter_context(claimed_elsewhere(out / outputs.REPORT))
+        other.callback(no_report.append, "the other's")
+        Timer(1.0, other.close).start()
+        comparing.compare(read(tmp_path), out=out)
+    assert [given == "the other's" for given in no_report] == [True, False]
+
+
 def test_a_run_that_diverges_does_not_stop_the_others(cli, tmp_path, probe, no_report):
     probe()
     text = SUITE.replace("matrix/penalty", "test/probe").replace("k = 0.0, horizon = 5", "infinite_from = 3.0")
@@ -224,11 +237,23 @@ def test_a_run_that_diverges_does_not_stop_the_others(cli, tmp_path, probe, no_r
     answer = cli("compare", tmp_path / "suite.toml", "--out", tmp_path / "out", "--only-algos", "ippo", "--json")
     assert answer.status == 1
     assert "1 of 2 runs failed: ippo in easy" in answer.sentence
-    easy, hard = json.loads(answer.out)["runs"]
+    told = json.loads(answer.out)
+    assert told["report"] is None
+    easy, hard = told["runs"]
     assert "learning diverged" in easy["failure"]
     assert (easy["summary"], hard["failure"]) == (None, None)
     assert hard["summary"]["env_steps"] == 160
     assert "learning diverged" in no_report[0][3]["ippo in easy"]
+
+
+def test_what_is_said_of_the_report_is_what_is_known(compared, cli, tmp_path, claimed_elsewhere):
+    (tmp_path / "suite.toml").write_text(SUITE)
+    out = shutil.copytree(compared[0], tmp_path / "out")
+    words = ("compare", tmp_path / "suite.toml", "--out", out, "--only-tasks", "easy")
+    with claimed_elsewhere(out / "runs/hard/ippo"):
+        answer = cli(*words)
+    assert answer.status == 0
+    assert "no report was written: another process is still at work." in " ".join(answer.out.split())
 
 
 def test_wrong_words_leave_nothing(cli, tmp_path):

@@ -1,11 +1,13 @@
 import json
+import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from jaxmarl_lite.core.errors import RunError, SettingError
-from jaxmarl_lite.training.folder import CONFIG, METRICS, TIMING, TRACKERS, RunFolder
+from jaxmarl_lite.training.folder import CONFIG, METRICS, SUMMARY, TIMING, TRACKERS, RunFolder
 
 
 def rows(block, seeds=2):
@@ -56,6 +58,26 @@ def test_overwriting_clears_the_run_and_nothing_else(run):
     assert run.config()["algo"] == "mappo"
 
 
+def test_overwriting_that_is_interrupted_leaves_a_run_that_is_not_finished(run, monkeypatch):
+    run.write_summary({"env_steps": 5})
+    gone = []
+
+    def note(path, **_):
+        gone.append(path.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", note)
+        patch.setattr(shutil, "rmtree", note)
+        RunFolder.create(run.path, {"algo": "mappo"}, overwrite=True)
+    *_, last, stray = gone
+    assert (gone[0], last, stray) == (SUMMARY, CONFIG, SUMMARY)
+
+
+def test_a_stray_summary_is_not_that_of_a_new_run(tmp_path):
+    (tmp_path / SUMMARY).write_text('{"env_steps": 5}')
+    assert RunFolder.create(tmp_path, {}).summary(5) is None
+
+
 def test_a_folder_without_a_run_may_be_used(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     RunFolder.create(tmp_path, {})
@@ -97,6 +119,16 @@ def test_a_last_line_cut_short_is_left_out(run):
     whole = (run.path / METRICS).read_text()
     (run.path / METRICS).write_text(whole[:-4])
     assert run.rows() == (rows(1) + rows(2) + rows(3))[:-1]
+
+
+@pytest.mark.parametrize("line", [b'{"block": 2, "se', b"[1]", b"\xff", b"", b'{"block": "two"}', b"{}"])
+def test_a_damaged_line_is_named(run, line, snapshot):
+    first, *rest = (run.path / METRICS).read_bytes().splitlines(keepends=True)
+    (run.path / METRICS).write_bytes(first + line + b"\n" + b"".join(rest))
+    before = snapshot(run.path)
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: (line 2|each of its lines) must"):
+        run.rewind(3)
+    assert snapshot(run.path) == before
 
 
 @pytest.mark.parametrize("block", [0, 1, 3])

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 
 import jax
 import numpy as np
@@ -201,6 +202,15 @@ def test_a_run_may_be_lengthened(run_copy):
     assert load(run_copy).env.spec.horizon == 20
     again = resume(run_copy).rows
     assert again == result.rows
+
+
+def test_a_run_that_another_process_works_on_is_left_to_it(run_short, run_copy, snapshot, claimed_elsewhere):
+    before = snapshot(run_copy)
+    with claimed_elsewhere(run_copy):
+        for call in (resume, partial(run_short, overwrite=True)):
+            with pytest.raises(RunError, match=r"another process works on '.*copy': wait for its end, or choose"):
+                call(run_copy)
+    assert snapshot(run_copy) == before
 
 
 @pytest.mark.parametrize("steps", [120, 0, float("nan")])

@@ -97,13 +97,24 @@ def test_halving_keeps_the_best_half(swept):
     assert result.best["trial"] == result.trials[0] == json.loads((out / "best.json").read_text())["trial"]
 
 
+def timings(out):
+    return [json.loads(line) for line in (out / "timing.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("kept", [2, 7])
 def test_a_killed_sweep_goes_on_to_the_same_trials(swept, tmp_path, kept):
     whole = (swept[0] / "trials.jsonl").read_text()
     (tmp_path / "config.json").write_bytes((swept[0] / "config.json").read_bytes())
     (tmp_path / "trials.jsonl").write_text("".join(whole.splitlines(keepends=True)[:kept]) + '{"trial": 5, "ru')
-    resume_sweep(tmp_path)
+    before = [{**row, "train_seconds": 1e6} for row in timings(swept[0])]
+    (tmp_path / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in before[: kept + 1]))
+    result = resume_sweep(tmp_path)
     assert (tmp_path / "trials.jsonl").read_text() == whole
+    after = timings(tmp_path)
+    assert after[:kept] == before[:kept]
+    assert [(row["trial"], row["rung"]) for row in after] == [(row["trial"], row["rung"]) for row in before]
+    assert result.summary["train_seconds"] == pytest.approx(sum(row["train_seconds"] for row in after))
+    assert result.summary["train_seconds"] // 1e6 == kept
 
 
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="Optuna is not installed")
@@ -154,6 +165,16 @@ def test_a_damaged_config_of_a_sweep_is_named(swept_copy, cli, snapshot, changes
     answer = cli("resume", swept_copy)
     assert answer.status == 1
     assert "config.json is" in answer.sentence
+    assert snapshot(swept_copy) == before
+
+
+def test_a_sweep_that_another_process_works_on_is_left_to_it(swept_copy, learner, snapshot, claimed_elsewhere):
+    before, env = snapshot(swept_copy), make("matrix/penalty", horizon=5)
+    with claimed_elsewhere(swept_copy):
+        with pytest.raises(RunError, match="another process works on"):
+            resume_sweep(swept_copy)
+        with pytest.raises(RunError, match="another process works on"):
+            sweep(learner, env, KEY, space=SPACE, out=swept_copy, **PLAN)
     assert snapshot(swept_copy) == before
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from PIL import Image
 
 from jaxmarl_lite.core.errors import RunError, SettingError
 from jaxmarl_lite.ops import reliability
+from jaxmarl_lite.training.callbacks import Beginning, Result
+from jaxmarl_lite.view.curve import Curve
+from jaxmarl_lite.view.games import draw_games
 from jaxmarl_lite.view.learning import draw_curves
-from jaxmarl_lite.view.runs import RETURN, curves_of, read_runs
-from jaxmarl_lite.view.scores import compare
+from jaxmarl_lite.view.runs import RETURN, curves_of, named_curve, read_runs
+from jaxmarl_lite.view.scores import compare, draw_scores, scores_note
 
 BLOCKS, STEPS = 4, 100
 
@@ -103,6 +107,14 @@ def test_another_number_may_be_drawn(run, tmp_path):
     np.testing.assert_array_equal(curves[0].values, entropy)
 
 
+def test_a_curve_that_cannot_be_written_is_a_warning(tmp_path):
+    (tmp_path / "curve.png").mkdir()
+    curve, rows = Curve(), [{"seed": 0, "env_steps": 5, "return_sum": 1.0, RETURN: 2.0}]
+    curve.begin(Beginning(None, None, None, None, tmp_path, []))
+    with pytest.warns(UserWarning, match=r"no curve was drawn: .*curve\.png cannot be written: Is a directory"):
+        curve.end(Result(None, rows, {"algo": "ippo", "env": "grid/navigation"}))
+
+
 @pytest.fixture
 def rivals(run):
     """Two algorithms in two environments, and one more environment that only one of them knows."""
@@ -125,6 +137,12 @@ def test_scores_are_between_the_worst_and_the_best_evaluation_or_given_bounds(ri
     low, high = every.min(), every.max()
     np.testing.assert_allclose(compared.scores["ippo"][0], (np.array(some_returns(5)[-1]) - low) / (high - low))
     np.testing.assert_allclose(compared.scores["ippo"][1], np.array(some_returns(1)[-1]) / 10.0)
+
+
+def test_a_note_says_what_scores_are_of(rivals):
+    compared = compare(curves_of(read_runs(rivals)))
+    assert scores_note(compared).startswith("Scores are (return - low) / (high - low) of each seed's last evaluation;")
+    assert scores_note(compared, "entropy").startswith("Scores are (entropy - low)")
 
 
 def test_a_picture_of_scores_and_its_numbers(cli, rivals, tmp_path):
@@ -163,6 +181,20 @@ def test_a_picture_of_games_and_its_numbers(cli, run, tmp_path):
         assert float(row["value"]) == share[place[0] // STEPS - 1, *place[1:]]
 
 
+@pytest.mark.parametrize(
+    "draw", [partial(draw_curves, metric=RETURN), draw_scores, draw_games], ids=["curves", "scores", "games"]
+)
+def test_names_that_mean_something_to_matplotlib_are_names(run, tmp_path, draw):
+    share = np.random.default_rng(0).dirichlet([1.0, 1.0], (2, 2, 2)).tolist()
+    curves = [
+        named_curve(name, r"costs $\worse{ or $6", read_runs([leave]))
+        for number, name in enumerate(["_hidden", r"pays $\bad{ and $5"])
+        for leave in [run(f"{number}", some_returns(number, 2, 2), env="matrix/chicken", action_frequency=share)]
+    ]
+    draw(curves, tmp_path / "x.png")
+    assert_drawn(tmp_path / "x.png")
+
+
 def test_what_cannot_be_plotted_is_refused_with_a_sentence(cli, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     short, other = some_returns(1, blocks=2), {"algo": "qmix"}
@@ -193,6 +225,11 @@ def test_what_cannot_be_plotted_is_refused_with_a_sentence(cli, run, tmp_path, m
         ),
         (["flat", "even", "--what", "scores", "--bounds", "mpe/simpel=0:2"], "did you mean mpe/simple?"),
         (["a", "--bounds", "3:2:1"], "bounds='3:2:1' is not allowed: it must be ENV=LOW:HIGH, two numbers."),
+        (["a", "--bounds", "x=0:1"], "bounds='x=0:1' is not allowed with --what curves: only scores have bounds."),
+        (
+            ["flat", "--what", "scores", "--bounds", "x=-inf:5"],
+            "bounds=-inf is not allowed: it must be a finite number",
+        ),
         (["a", "--what", "games"], "'a' is a run in grid/navigation, which is not a matrix game."),
         (["a", "--what", "pies"], "'pies'"),
         (["a", "--metric", "entropi"], "metric='entropi' is not allowed: 'a' has no such number in every row"),
@@ -215,6 +252,15 @@ def test_damaged_metrics_are_a_failure_that_names_them(run, text):
     (folder / "metrics.jsonl").write_text(text)
     with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
         read_runs([folder])
+
+
+@pytest.mark.parametrize("more", [{"block": 2, "seed": 0}, {"block": 2, "seed": 3}, {"block": 9, "seed": 0}], ids=str)
+def test_rows_that_are_not_one_for_each_seed_of_each_block_are_refused(run, more):
+    folder = run("a", some_returns(1))
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write(json.dumps({**more, "env_steps": 5, RETURN: 1.0}) + "\n")
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: it must have one row for each seed of each block"):
+        curves_of(read_runs([folder]))
 
 
 def test_damaged_numbers_are_refused(run):
