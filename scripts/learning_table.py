@@ -38,7 +38,7 @@ SPREAD_STEPS = {
     "matrpo": "2e6",
     "hatrpo": "1e6",
 }
-CLIMBING_STEPS = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
+CLIMBING_STEPS: dict[str, str] = dict.fromkeys(("ia2c", "maa2c", "coma", "impala"), "1e6")
 VALUE = ("iql", "vdn", "vdn_dueling", "qmix", "qtran_base", "qtran_alt", "qplex", "central_q", "pqn")
 VALUE_ASKED = {"qmix": "-30 or more", "vdn": "-30 or more", "pqn": "-30 or more", "iql": "-32 or more"}
 OFF_POLICY = ("iddpg", "maddpg", "matd3", "isac", "masac", "facmac", "maac")

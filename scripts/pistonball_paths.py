@@ -100,7 +100,7 @@ def compare(kind, seeds: int) -> list[tuple[Episode, Episode]]:
     print(f"\n{kind.__name__}: {seeds} episodes")
     print("steps | median px | 90 % px | greatest px | within 1 px")
     for steps in (5, 10, 20, 40, 80, HORIZON):
-        apart = [_apart(*pair, steps).max() for pair in pairs]
+        apart = [_apart(ours, theirs, steps).max() for ours, theirs in pairs]
         print(
             f"{steps:5} | {np.median(apart):9.3f} | {np.quantile(apart, 0.9):7.3f} | {max(apart):11.3f} | "
             f"{np.mean(np.array(apart) < 1.0):.0%}"

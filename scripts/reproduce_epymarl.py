@@ -305,8 +305,8 @@ def run(given: argparse.Namespace) -> int:
     if missing.cells:
         offer_cores(given.devices)
         with console.SuiteLine() as line:
-            results = compare(missing, out=given.out, overwrite=given.overwrite, callbacks=(line,))
-        failed = [result.cell.name for result in results if result.failure]
+            done = compare(missing, out=given.out, overwrite=given.overwrite, callbacks=(line,))
+        failed = [result.cell.name for result in done.results if result.failure]
     entries = joined(read_results(path), entries_of(missing, given.out), whole)
     if not entries:
         raise RunError(f"no cell is done in {str(given.out)!r}.")

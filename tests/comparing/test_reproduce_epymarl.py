@@ -25,7 +25,7 @@ from reproduce_epymarl import (
     verdict,
 )
 
-from jaxmarl_lite.comparing.compare import CellResult
+from jaxmarl_lite.comparing.compare import CellResult, Comparison
 from jaxmarl_lite.comparing.suite import read_suite
 from jaxmarl_lite.core.errors import RunError
 
@@ -154,7 +154,7 @@ def test_folders_are_made_before_anything_is_trained(tmp_path, monkeypatch):
     def trained(suite, out, overwrite, callbacks):
         entry = Entry("climbing", "iql", "shared", Reached(175.0, 0.0), 1, 250_000, 5, 1.0, digest_of(cell))
         path.write_text(json.dumps({"cells": [entry._asdict()]}))
-        return [CellResult(cell, out, None, "it diverged")]
+        return Comparison([CellResult(cell, out, None, "it diverged")], "nothing is finished")
 
     monkeypatch.setattr(reproduce_epymarl, "compare", trained)
     assert reproduce_epymarl.main() == 1, "what failed must be seen"
