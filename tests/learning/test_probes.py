@@ -120,6 +120,8 @@ def test_a_cue_is_remembered_by_recurrent_networks_alone(learn, name):
     # Single gradient steps at so high a rate settle on one cue too few in one start of four with less than they ship.
     entropy = PRESETS[name].entropy if PRESETS[name].objective == "gradient" else 0.01
     settings = {"num_envs": 64, "rollout_length": 6 if is_dear else 12, "gamma": 0.95, "entropy": entropy}
+    if name in ("ia2c", "maa2c"):  # at the rate of the other tests one start in ten takes one cue for another
+        settings["lr"] = 1e-2
     updates = TO_REMEMBER.get(name, 300)
     assert learn(tiny(name, memory=16, **settings), env, updates).min() > 0.9
     if name == "ippo":
