@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ def _short(number: float, _: int) -> str:
 def verbatim(text: str) -> str:
     """Return a text that is drawn as it is: no dollar in a name that somebody gave begins mathematics."""
     return text.replace("$", r"\$")
+
+
+def mark_of(points: Sized) -> str | None:
+    """Return how a line's points are marked: not at all, but where there is only one and so no line."""
+    return "o" if len(points) == 1 else None
 
 
 def line_sample(style: Mapping[str, Any]) -> Any:

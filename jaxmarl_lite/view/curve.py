@@ -9,7 +9,7 @@ import numpy as np
 from jaxmarl_lite.core.errors import RunError
 from jaxmarl_lite.training.callbacks import Beginning, Result, Watcher
 from jaxmarl_lite.training.folder import CURVE
-from jaxmarl_lite.view.canvas import new_figure, save_figure, verbatim
+from jaxmarl_lite.view.canvas import mark_of, new_figure, save_figure, verbatim
 
 _CURVES = (("return_sum", "while learning", "0.6"), ("eval_return_sum", "in evaluation", "C0"))
 
@@ -44,10 +44,10 @@ def draw_curve(rows: list[dict[str, Any]], path: Path, title: str) -> None:
         steps = [row["env_steps"] for row in series[0]] if series else []
         values = np.array([[_number(row[name]) for row in one] for one in series])
         for value in values if len(seeds) > 1 else ():
-            axes.plot(steps, value, color=colour, lw=0.7, alpha=0.6)
+            axes.plot(steps, value, color=colour, lw=0.7, alpha=0.6, marker=mark_of(steps))
         if len(values):
             averaged = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
-            axes.plot(steps, values.mean(0), color=colour, lw=2.2, label=label + averaged)
+            axes.plot(steps, values.mean(0), color=colour, lw=2.2, marker=mark_of(steps), label=label + averaged)
     axes.set(xlabel="environment steps", ylabel="return, summed over agents", title=verbatim(title))
     axes.grid(color="0.9")
     axes.legend(loc="lower right")

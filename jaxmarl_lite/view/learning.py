@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxmarl_lite.ops.reliability import RESAMPLES, interquartile_mean, interval
-from jaxmarl_lite.view.canvas import count_steps, line_sample, new_figure, save_figure, verbatim
+from jaxmarl_lite.view.canvas import count_steps, line_sample, mark_of, new_figure, save_figure, verbatim
 from jaxmarl_lite.view.runs import RETURN, Curve
 from jaxmarl_lite.view.table import write_table
 
@@ -61,7 +61,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, *, metric: str) -> None:
 def draw_band(axes: Any, curve: Curve, style: Mapping[str, Any]) -> Band:
     """Draw a curve into a panel and return what is drawn of it."""
     band = band_of(curve)
-    axes.plot(curve.steps, band.middle, lw=2.0, **style)
+    axes.plot(curve.steps, band.middle, lw=2.0, marker=mark_of(curve.steps), **style)
     axes.fill_between(curve.steps, band.low, band.high, color=style["color"], alpha=0.2, lw=0)
     axes.grid(color="0.9")
     count_steps(axes)

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from jaxmarl_lite.core.errors import RunError, SettingError
@@ -13,7 +14,7 @@ from jaxmarl_lite.ops import reliability
 from jaxmarl_lite.training.callbacks import Beginning, Result
 from jaxmarl_lite.view.curve import Curve
 from jaxmarl_lite.view.games import draw_games
-from jaxmarl_lite.view.learning import draw_curves
+from jaxmarl_lite.view.learning import draw_band, draw_curves
 from jaxmarl_lite.view.runs import RETURN, curves_of, named_curve, read_runs
 from jaxmarl_lite.view.scores import compare, draw_scores, scores_note
 
@@ -97,6 +98,14 @@ def test_a_picture_of_curves_and_its_numbers(cli, run, tmp_path):
             assert (row["low"], row["high"]) == ("nan", "nan")
         else:
             assert values.min() <= float(row["low"]) < float(row["iqm"]) < float(row["high"]) <= values.max()
+
+
+@pytest.mark.parametrize(("blocks", "mark"), [(1, "o"), (2, "None")])
+def test_a_single_evaluation_is_a_dot_because_a_line_of_one_point_is_not_seen(run, blocks, mark):
+    (curve,) = curves_of(read_runs([run("a", some_returns(1, blocks=blocks))]))
+    axes = Figure().subplots()
+    draw_band(axes, curve, {"color": "C0"})
+    assert axes.lines[0].get_marker() == mark
 
 
 def test_another_number_may_be_drawn(run, tmp_path):
