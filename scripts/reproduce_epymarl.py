@@ -191,10 +191,10 @@ HEADER = """\
 # The comparison of Papoudakis et al. 2021
 
 Made by `python scripts/reproduce_epymarl.py` on {device}, {cores} cores, jax {jax}: {done} of {cells} cells,
-{hours:.1f} hours of training and evaluating, all seeds of a cell side by side, in part beside other work. A cell has our
-maximum over {blocks} evaluations of 100 episodes of the mean over {seeds} seeds with its 95 % interval, below it what
-the paper has (arXiv:2006.07869, tables 3 and 7), all on the paper's scale. **▲** ours is higher, **=** the two differ by less than
-both intervals together, **▼** ours is lower.
+{hours:.1f} hours of training and evaluating, all seeds of a cell side by side, in part beside other work. A cell has
+our maximum over {blocks} evaluations of 100 episodes of the mean over {seeds} seeds with its 95 % interval, below it
+what the paper has (arXiv:2006.07869, tables 3 and 7), all on the paper's scale. **▲** ours is higher, **=** the two
+differ by less than both intervals together, **▼** ours is lower.
 Where a number of steps stands below, the cell was trained so many for each seed instead of the paper's budget (20M
 steps for IA2C, IPPO, COMA, MAA2C and MAPPO, 2M for the others; of matrix games 2.5M and 250k).
 
