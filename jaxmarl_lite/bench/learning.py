@@ -46,7 +46,7 @@ def measure_training(
     require_int("updates", updates)
     place = Placement.over(share_equally(learner.settings.equal_parts, devices))
     many, watch = replicate(learner, seeds), Stopwatch()
-    state = Stopwatch().compiled(many.init, key, env)(key, env)
+    state = Stopwatch().compiled(many.init, key, env, once=True)(key, env)
     axes = many.env_axes(state)
     state = place.lay(state, axes)
     block = partial(run_updates, learner, updates, place.shard, done=0, total=updates)

@@ -36,7 +36,7 @@ def profile(
     if trace is not None:
         make_folder(trace)  # before anything is measured
     many, watch = replicate(learner, seeds), Stopwatch()
-    state = Stopwatch().compiled(many.init, key, env)(key, env)
+    state = Stopwatch().compiled(many.init, key, env, once=True)(key, env)
     programs, state = compile_phases(many, env, state, watch)
     _, state = time_phases(programs, state, env, learner.settings.idle_updates)
     seconds, state = time_phases(programs, state, env, repeats)

@@ -199,7 +199,7 @@ def _begin(many: Learner, env: Env, key: Key, folder: RunFolder | None, watch: S
     saved = folder.load(jax.eval_shape(many.init, key, env), key) if folder else None
     if folder:
         folder.rewind(saved[0] if saved else 0)
-    return saved or (0, watch.compiled(many.init, key, env)(key, env))
+    return saved or (0, watch.compiled(many.init, key, env, once=True)(key, env))
 
 
 def run_updates(learner: Learner, updates: int, shard: Shard, state: Tree, env: Env, done, total):

@@ -125,7 +125,7 @@ class Copies:
     def _compiled(self, chunk: Chunk) -> Programs:
         spread, key = self._place.spread, self._learning
         begin = spread(partial(_begin, self._learner), (_COPIES, COPY), _COPIES)
-        begin = self.watch.compiled(begin, chunk, key)
+        begin = self.watch.compiled(begin, chunk, key, once=True)
         given = self._place.lay((begin(chunk, key), jnp.ones(self._size, bool)), _COPIES)
         advance = spread(partial(_advance, self._learner), (_COPIES, _COPIES, _COPIES, COPY, COPY, COPY), _COPIES)
         advance = self.watch.compiled(advance, *given, chunk.env, *_counts(0, 0, 1), donate=(0, 1))

@@ -21,9 +21,19 @@ def test_the_stopwatch_adds_up_tracing_and_compiling_apart():
 @pytest.mark.parametrize(("devices", "told"), [(1, False), (2, True)])
 def test_cores_that_are_devices_do_not_share_each_others_loops(monkeypatch, devices, told):
     monkeypatch.setattr(jax, "device_count", lambda: devices)
-    assert bool(compilation._compiler_options()) is told
+    assert bool(compilation._compiler_options(once=False)) is told
     text = Stopwatch().compiled(jnp.sin, jnp.ones((1000, 1000))).as_text()
     assert not told or "outer_dimension_partitions" not in text
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="of XLA's CPU compiler")
+def test_what_runs_once_is_not_optimised_and_the_same():
+    level = "xla_backend_optimization_level"
+    assert compilation._compiler_options(once=True)[level] == 0
+    assert level not in compilation._compiler_options(once=False)
+    x = jnp.linspace(0.0, 1.0, 5)
+    once, often = (Stopwatch().compiled(lambda x: x * x + 1.0, x, once=once)(x) for once in (True, False))
+    assert once.tolist() == pytest.approx(often.tolist())
 
 
 def test_what_is_donated_is_gone_and_the_rest_stays():

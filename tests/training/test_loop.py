@@ -138,8 +138,8 @@ def test_the_state_is_donated_to_a_block_and_to_nothing_else(learner, env, plan,
     donated = []
 
     class Spy(loop.Stopwatch):
-        def compiled(self, function, *args, donate=()):
-            program = super().compiled(function, *args, donate=donate)
+        def compiled(self, function, *args, donate=(), once=False):
+            program = super().compiled(function, *args, donate=donate, once=once)
             donated.append((len(jax.tree.leaves(args[0])) if donate else 0, program.as_text().count("may-alias")))
             return program
 
