@@ -4,7 +4,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,9 @@ def train(args: list[str]) -> None:
     require_int("seed", given.start.seed, low=0, high=2**32 - 1)
     env = make(given.env_name, **{**told, **options.chosen_settings(given.env)})
     learner = given.learner.build(given.algo)
-    out = given.start.out or _free_folder(given.algo, given.env_name)
     key = jax.random.key(given.start.seed)
     plan, trackers = vars(given.plan), map(track, given.start.track)
-    with console.LiveLine() as line:
+    with _folder(given.start.out, given.algo, given.env_name) as out, console.LiveLine() as line:
         watching = (line, Curve(), *trackers)
         result = loop.train(learner, env, key, out=out, overwrite=given.start.overwrite, callbacks=watching, **plan)
     _report(result, out, given.start.json)
@@ -201,12 +201,31 @@ def _report(result: Any, out: Path, as_json: bool) -> None:
     )
 
 
-def _free_folder(algo: str, env: str) -> Path:
+@contextmanager
+def _folder(chosen: Path | None, algo: str, env: str) -> Iterator[Path]:
+    """Give the folder that was chosen, or a new one that no other process has; if nothing comes into that, it goes."""
+    if chosen:
+        yield chosen
+        return
+    path = _new_folder(algo, env)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # it is not empty
+            path.rmdir()
+
+
+def _new_folder(algo: str, env: str) -> Path:
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", f"{algo}-{env}")
     number = 1
-    while (Path("runs") / f"{stem}-{number}").exists():
-        number += 1
-    return Path("runs") / f"{stem}-{number}"
+    while True:
+        path = Path("runs") / f"{stem}-{number}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
 
 
 def _first_line(constructor: Any) -> str:

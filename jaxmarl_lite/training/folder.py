@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,22 +102,23 @@ class RunFolder:
         """Replace a file of lines."""
         checkpoint.write_text(self.path / name, "".join(_to_json(row) + "\n" for row in rows))
 
-    def rows(self, name: str = METRICS) -> list[Row]:
+    def rows(self, name: str = METRICS, *, numbers: Sequence[str] = ()) -> list[Row]:
         """Return what was recorded; a last line that was cut short is left out.
 
-        Raises RunError if another line is damaged.
+        Raises RunError if another line is damaged, or if one lacks some of these numbers.
         """
         path = self.path / name
         complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        return [_row(path, number, line) for number, line in enumerate(complete, start=1)]
+        rows = [_row(path, number, line) for number, line in enumerate(complete, start=1)]
+        if not all(isinstance(row.get(number), int | float) for row in rows for number in numbers):
+            raise RunError(f"{path} is damaged: each of its lines must have a number {' and a number '.join(numbers)}.")
+        return rows
 
     def rewind(self, block: int) -> None:
         """Forget what was recorded after `block`, from where the run goes on; raises RunError as `rows` does."""
-        for name in (METRICS, TIMING):
-            rows = self.rows(name)
-            if not all(isinstance(row.get("block"), int) for row in rows):
-                raise RunError(f"{self.path / name} is damaged: each of its lines must name its block.")
-            self.rewrite(name, [row for row in rows if row["block"] <= block])
+        rows, timings = self.rows(numbers=("block",)), self.rows(TIMING, numbers=("block", "train_seconds"))
+        self.rewrite(METRICS, [row for row in rows if row["block"] <= block])
+        self.rewrite(TIMING, [row for row in timings if row["block"] <= block])
 
     def save(self, block: int, state: Tree, *, keep: int) -> None:
         """Write a checkpoint."""

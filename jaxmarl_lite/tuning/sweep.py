@@ -193,7 +193,8 @@ def _known(folder: RunFolder, job: _Job) -> list[Row]:
 def _seconds(folder: RunFolder, rows: Sequence[Row]) -> list[float]:
     """Return how long the trials that are done took; what is told of others is forgotten, also on disk."""
     done = {(row["trial"], row["rung"]) for row in rows}
-    timings = [row for row in folder.rows(TIMING) if (row.get("trial"), row.get("rung")) in done]
+    timings = folder.rows(TIMING, numbers=("train_seconds",))
+    timings = [row for row in timings if (row.get("trial"), row.get("rung")) in done]
     folder.rewrite(TIMING, timings)
     return [row["train_seconds"] for row in timings]
 

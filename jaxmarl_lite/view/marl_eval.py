@@ -64,5 +64,6 @@ def _runs(curve: Curve, steps: int, seeds: int) -> dict[str, Any]:
 
 def _elapsed(run: Run, blocks: int) -> list[float]:
     """Return the seconds of training and evaluating up to each block, of all seeds together."""
-    seconds = [row["train_seconds"] + row.get("eval_seconds", 0.0) for row in RunFolder(run.path).rows(TIMING)]
+    timings = RunFolder(run.path).rows(TIMING, numbers=("train_seconds",))
+    seconds = [row["train_seconds"] + row.get("eval_seconds", 0.0) for row in timings]
     return np.cumsum(seconds)[:blocks].tolist()

@@ -3,9 +3,12 @@
 import errno
 import json
 import subprocess
+from functools import partial
+from pathlib import Path
 
 import pytest
 
+from jaxmarl_lite.cli import main
 from jaxmarl_lite.cli.main import COMMANDS
 
 WORDS = ["--steps", "160", "--num-envs", "8", "--rollout-length", "5", "--minibatches", "2", "--hidden", "8"]
@@ -165,6 +168,15 @@ def test_a_file_in_the_way_of_out_is_kept(cli, tmp_path, inside):
     file.write_text("mine")
     assert_refused(cli("train", "ippo", "grid/navigation", *WORDS, "--out", file / inside), str(file))
     assert file.read_text() == "mine"
+
+
+def test_trainings_begun_at_once_get_folders_of_their_own_and_leave_none_that_are_empty():
+    new = partial(main._folder, None, "ippo", "grid/navigation")
+    with new() as first, new() as second:
+        assert {first, second} == {Path("runs/ippo-grid-navigation-1"), Path("runs/ippo-grid-navigation-2")}
+        (first / "config.json").touch()
+    assert first.is_dir()
+    assert not second.exists()
 
 
 @pytest.mark.parametrize("command", ["resume", "eval", "render"])

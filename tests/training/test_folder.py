@@ -131,6 +131,14 @@ def test_a_damaged_line_is_named(run, line, snapshot):
     assert snapshot(run.path) == before
 
 
+def test_a_timing_line_without_seconds_is_named(run, snapshot):
+    (run.path / TIMING).write_text('{"block": 1, "train_seconds": 0.5}\n{"block": 2}\n')
+    before = snapshot(run.path)
+    with pytest.raises(RunError, match=r"timing\.jsonl is damaged: each .* a number block and a number train_seconds"):
+        run.rewind(3)
+    assert snapshot(run.path) == before
+
+
 @pytest.mark.parametrize("block", [0, 1, 3])
 def test_rewinding_forgets_what_came_later(run, block):
     run.rewind(block)
