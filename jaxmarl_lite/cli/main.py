@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,15 @@ def main(args: list[str] | None = None) -> int:
 
 def train(args: list[str]) -> None:
     """Train ALGO ENV."""
-    file, told = options.config_in(args), {}
-    if file is None:
-        command = options.train_command(*options.names_in(args))
-    else:
+    command, told = options.train_command, {}
+    if file := options.config_in(args):
         algo, settings, env_name, told = read_settings(file)
         if not args or args[0].startswith("-"):
             args = [algo, env_name, *args]
         if args[:2] != [algo, env_name]:
             raise SettingError(f"config={str(file)!r} is of {algo} in {env_name}: name these two first, or neither.")
-        command = options.train_command(algo, env_name, settings, told)
-    given = options.parse(command, args, "jaxmarl-lite train")
+        command = partial(command, learner=settings, env_settings=told)
+    given = options.parse_learner(command, args, "jaxmarl-lite train")
 
     import jax
 
@@ -119,7 +118,7 @@ def resume(args: list[str]) -> None:
     from jaxmarl_lite.view.curve import Curve
 
     config = RunFolder.open(given.run).config()
-    plan = config.get("plan")
+    plan = config.get(SWEEP) or config.get("plan")
     offer_cores(given.devices or (plan.get("devices") if isinstance(plan, dict) else None))
     if SWEEP in config:
         sweep.resume(given)

@@ -50,8 +50,7 @@ def bench_env(args: list[str]) -> None:
 
 def bench_train(args: list[str]) -> None:
     """Bench train ALGO ENV."""
-    command = options.bench_train_command(*options.names_in(args))
-    given = options.parse(command, args, "jaxmarl-lite bench train")
+    given = options.parse_learner(options.bench_train_command, args, "jaxmarl-lite bench train")
 
     import jax
 
@@ -76,8 +75,7 @@ def bench_train(args: list[str]) -> None:
 
 def profile(args: list[str]) -> None:
     """Profile ALGO ENV."""
-    command = options.profile_command(*options.names_in(args))
-    given = options.parse(command, args, "jaxmarl-lite profile")
+    given = options.parse_learner(options.profile_command, args, "jaxmarl-lite profile")
 
     import jax
 

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import tyro
 
-from jaxmarl_lite.environments.registry import constructor_of
+from jaxmarl_lite.core.errors import SettingError
+from jaxmarl_lite.core.settings import require_known
+from jaxmarl_lite.environments.registry import constructor_of, envs
 from jaxmarl_lite.learners.presets import algos, preset
 from jaxmarl_lite.tracking.names import Name
 from jaxmarl_lite.training.plan import Plan
@@ -123,7 +125,8 @@ class Start:
     """Where a run begins and where it is written."""
 
     config: Path | None = None
-    """file to take ALGO, ENV and their settings from, a sweep's best.json or a run's config.json; options come first"""
+    """file to take ALGO, ENV and their settings from, a sweep's best.json or a run's config.json; options beside
+    it win"""
     seed: int = 0
     """of the random key that the whole run follows from"""
     out: Path | None = None
@@ -141,11 +144,27 @@ def parse(command: Any, args: list[str], prog: str) -> Any:
     return tyro.cli(command, args=args, prog=prog)
 
 
-def names_in(args: list[str]) -> tuple[str, str]:
-    """Return the ALGO and ENV among the words of a command, by default the first algorithm's and environment's."""
-    at = next((place for place, word in enumerate(args) if word in algos()), 0)
-    algo, env = (word if word and word[0] != "-" else None for word in [*args[at : at + 2], "", ""][:2])
-    return algo or DEFAULT_ALGO, env or DEFAULT_ENV
+def parse_learner(command_of: Callable[[str, str], Any], args: list[str], prog: str) -> Any:
+    """Return the command of the ALGO and ENV among `args`, filled from them, as `parse`.
+
+    Raises SettingError on an unknown name.
+    """
+    algo, env = _names_in(args)
+    given = parse(command_of(algo, env), args, prog)
+    require_known("algorithm", given.algo, algos())  # what was taken for an option's value may be a wrong name
+    require_known("environment", given.env_name, envs())
+    if (given.algo, given.env_name) != (algo, env):
+        raise SettingError(f"name the algorithm and the environment first: {prog} {given.algo} {given.env_name} ...")
+    return given
+
+
+def _names_in(args: list[str]) -> tuple[str, str]:
+    """Return what stands for ALGO and ENV among the words of a command, right or wrong; options may precede it."""
+    before_env = (at - 1 for at, word in enumerate(args) if at and word in envs())
+    at_algo = (at for at, word in enumerate(args) if word in algos())
+    first = next(itertools.chain(before_env, at_algo), 0)
+    words = itertools.takewhile(lambda word: word[:1] != "-", args[first : first + 2])
+    return next(words, DEFAULT_ALGO), next(words, DEFAULT_ENV)
 
 
 def config_in(args: list[str]) -> Path | None:

@@ -63,7 +63,7 @@ class Plot:
     Runs of one algorithm with the same settings count as one, with the seeds of all; the seed is the unit of every
     interval (Agarwal et al. 2021).
 
-    Example: jaxmarl-lite plot runs/* --what scores --bounds mpe/simple_spread=-80:-20 --out scores.png
+    Example: jaxmarl-lite plot runs/ippo-* runs/qmix-* --what scores --bounds mpe/simple_spread=-80:-20 --out x.png
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")]

@@ -38,7 +38,7 @@ class Start:
 
 def sweep(args: list[str]) -> None:
     """Sweep ALGO ENV."""
-    given = options.parse(sweep_command(*options.names_in(args)), args, "jaxmarl-lite sweep")
+    given = options.parse_learner(sweep_command, args, "jaxmarl-lite sweep")
 
     import jax
 

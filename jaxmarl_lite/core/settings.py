@@ -16,6 +16,15 @@ def require_int(name: str, value: Any, *, low: int = 1, high: int | None = None)
         raise SettingError(f"{name}={value!r} is not allowed: it must be {allowed}.")
 
 
+def require_sizes(name: str, value: Any, *, at_least: int = 0) -> None:
+    """Raise SettingError unless `value` is a tuple or list of positive integers, `at_least` so many."""
+    if not isinstance(value, tuple | list) or len(value) < at_least:
+        allowed = "a list of sizes" if not at_least else f"a list of sizes, {at_least} at least"
+        raise SettingError(f"{name}={value!r} is not allowed: it must be {allowed}.")
+    for size in value:
+        require_int(name, size)
+
+
 def require_number(
     name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
 ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_int, require_number
+from jaxmarl_lite.core.settings import require_int, require_number, require_sizes
 from jaxmarl_lite.learners.replay_settings import ReplaySettings, require_divisor
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class OffPolicySettings(ReplaySettings):
                 "no others, critic='local', are mixed."
             )
         if self.critic == "attention":
+            require_sizes("hidden", self.hidden, at_least=1)
             require_divisor("attention_heads", self.attention_heads, "the last of hidden", self.hidden[-1])
         if self.tune_temperature and self.stochastic and not self.temperature:
             raise SettingError("temperature=0 is not allowed with tune_temperature=True: it could never change.")

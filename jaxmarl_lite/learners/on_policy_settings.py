@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_int, require_kind, require_number
+from jaxmarl_lite.core.settings import require_kind, require_number, require_sizes
 
 if TYPE_CHECKING:
     from jaxmarl_lite.learners.learner import Learner
@@ -110,8 +110,7 @@ class OnPolicySettings:
             require_number(name, getattr(self, name), low=0.0, high=1.0)
         for name in ("entropy", "value_weight"):
             require_number(name, getattr(self, name), low=0.0)
-        for size in self.hidden:
-            require_int("hidden", size)
+        require_sizes("hidden", self.hidden)
         if self.objective == "trust_region" and self.max_kl is None:
             raise SettingError("max_kl=None is not allowed: with objective='trust_region' it says where a step ends.")
 

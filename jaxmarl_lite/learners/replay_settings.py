@@ -5,7 +5,7 @@ from math import ceil, gcd
 from typing import ClassVar, Literal
 
 from jaxmarl_lite.core.errors import SettingError
-from jaxmarl_lite.core.settings import require_int, require_kind, require_number
+from jaxmarl_lite.core.settings import require_kind, require_number, require_sizes
 
 _SHARES = ("gamma", "lam", "target_rate", "epsilon_start", "epsilon_end", "epsilon_share")
 _OF_PRIORITY = ("priority", "priority_weights")
@@ -110,8 +110,7 @@ class ReplaySettings:
         require_number("epsilon_spread", self.epsilon_spread, low=0.0)
         if self.huber is not None:
             require_number("huber", self.huber, above=0.0)
-        for size in self.hidden:
-            require_int("hidden", size)
+        require_sizes("hidden", self.hidden)
         _require_range(self.storage_range)
         if self.remembers:
             self._check_replay()

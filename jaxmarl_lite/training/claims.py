@@ -1,5 +1,6 @@
 """Who works on which run, among processes that share a folder."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ def claim(path: Path, seconds: float = _PATIENCE) -> Iterator[bool]:
     Who holds it may claim it again. The operating system takes it from a process that dies, whatever way.
     """
     path = path.resolve()
-    lock = filelock.FileLock(path.parent / f".{path.name}.claim", is_singleton=True)  # hidden from `plot runs/*/*`
+    lock = filelock.FileLock(_lock_of(path), is_singleton=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=seconds)
@@ -32,6 +33,13 @@ def claim(path: Path, seconds: float = _PATIENCE) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def _lock_of(path: Path) -> Path:
+    """Return the file that is locked: beside the folder, which may not be there yet, or in it if that is forbidden."""
+    if path.is_dir() and not os.access(path.parent, os.W_OK):
+        return path / ".claim"
+    return path.parent / f".{path.name}.claim"  # hidden from `plot runs/*/*`
 
 
 @contextmanager

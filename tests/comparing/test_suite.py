@@ -106,7 +106,7 @@ def test_a_command_has_every_kind_of_setting(suite):
 def assert_same(cell, command):
     program, word, *words = shlex.split(command)
     assert (program, word) == ("jaxmarl-lite", "train")
-    given = options.parse(options.train_command(*options.names_in(words)), words, "train")
+    given = options.parse_learner(options.train_command, words, "train")
     assert given.learner == cell.learner.settings
     assert {**vars(given.plan), "devices": cell.plan.devices} == vars(cell.plan)
     assert given.start.seed == cell.seed

@@ -36,6 +36,7 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(name, value, allowed)
         ({"actor_period": 3}, "actor_period=3 is not allowed: it must divide gradient_steps=16"),
         ({"mixer": "monotonic", "critic": "joint"}, "mixer='monotonic' is not allowed with critic='joint'"),
         ({"critic": "attention", "attention_heads": 3}, "attention_heads=3 is not allowed: .* the last of hidden=128"),
+        ({"critic": "attention", "hidden": ()}, r"hidden=\(\) is not allowed: it must be a list of sizes, 1 at least"),
         ({"stochastic": True, "temperature": 0.0}, "temperature=0 is not allowed with tune_temperature=True"),
     ],
 )

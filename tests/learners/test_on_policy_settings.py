@@ -48,8 +48,8 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(name, value, allowed)
     assert str(caught.value) == f"{name}={value!r} is not allowed: it must be {allowed}."
 
 
-@pytest.mark.parametrize("hidden", [(64, 0), (-1,), (8.0,), ("8",)])
-def test_hidden_sizes_are_positive_integers(hidden):
+@pytest.mark.parametrize("hidden", [(64, 0), (-1,), (8.0,), ("8",), 64, None, "64"])
+def test_hidden_sizes_are_a_list_of_positive_integers(hidden):
     with pytest.raises(SettingError, match=r"hidden=.* is not allowed"):
         OnPolicySettings(hidden=hidden)
 

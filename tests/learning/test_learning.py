@@ -45,7 +45,7 @@ def test_a_team_walks_the_shortest_way_in_every_episode_of_every_seed(solved_run
 def test_in_a_zero_sum_game_the_average_over_time_is_near_the_equilibrium():
     # At a constant learning rate play goes on turning round the equilibrium; a falling one leaves it where it stands.
     # Where a single seed is on its way round follows from the rounding of the machine, so the mean over many is held.
-    learner = make_learner("ippo", num_envs=32, anneal_lr=False)
+    learner = make_learner("ippo", num_envs=32, hidden=(16,), anneal_lr=False)
     env = make("matrix/matching_pennies")
     summary = train(learner, env, jax.random.key(1), steps=2e5, seeds=8, blocks=10, eval_episodes=16).summary
     average = np.asarray(summary["policy_time_average"])

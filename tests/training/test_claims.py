@@ -1,5 +1,6 @@
 """A folder belongs to one process at a time, and to nobody once that is dead."""
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -49,3 +50,14 @@ def test_who_has_a_claim_has_it_again_by_any_name_of_the_folder(tmp_path, monkey
         assert inner
     with claimed_elsewhere(tmp_path / "run"):
         assert is_claimed(Path("."))
+
+
+def test_a_folder_beside_which_nothing_may_be_written_is_claimed_from_within(tmp_path, monkeypatch, claimed_elsewhere):
+    path = tmp_path / "run"
+    path.mkdir()
+    monkeypatch.setattr(os, "access", lambda at, mode: at != tmp_path)
+    with claim(path) as is_mine:
+        assert is_mine
+        assert [file.name for file in tmp_path.rglob("*")] == ["run", ".claim"]
+    with claimed_elsewhere(path):
+        assert is_claimed(path)

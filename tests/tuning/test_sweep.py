@@ -157,6 +157,16 @@ def test_trials_that_are_not_of_this_sweep_are_named_and_kept(swept_copy, cli, s
     assert snapshot(swept_copy) == before
 
 
+def test_a_sweep_goes_on_with_as_many_devices_as_it_was_begun_with(swept_copy, cli, monkeypatch):
+    config = json.loads((swept_copy / "config.json").read_text())
+    config["sweep"]["devices"] = 64
+    (swept_copy / "config.json").write_text(json.dumps(config))
+    offered = []
+    monkeypatch.setattr("jaxmarl_lite.training.placement.offer_cores", offered.append)
+    assert "devices=64 is not allowed" in cli("resume", swept_copy).sentence  # JAX has started, with fewer
+    assert offered == [64]
+
+
 @pytest.mark.parametrize("changes", [None, {"sweep": 3}, {"sweep": {}}, {"learner": 3}], ids=str)
 def test_a_damaged_config_of_a_sweep_is_named(swept_copy, cli, snapshot, changes):
     config = json.loads((swept_copy / "config.json").read_text())
