@@ -12,7 +12,7 @@ from jaxmarl_lite.learners.hyper import Hyper
 from jaxmarl_lite.learners.off_policy_settings import OffPolicySettings
 from jaxmarl_lite.ops import gaussian
 from jaxmarl_lite.ops.policy import mask_logits, sample_index
-from jaxmarl_lite.ops.q_learning import best_choice, epsilon_greedy
+from jaxmarl_lite.ops.q_learning import best_choice
 from jaxmarl_lite.ops.relaxation import gumbel_softmax, ornstein_uhlenbeck, straight_through
 
 _LOG_DEVIATIONS = (-5.0, 2.0)  # of normal numbers before they are squashed
@@ -69,13 +69,9 @@ def responder_of(settings: OffPolicySettings, spec: Spec) -> Responder:
 
 def _discrete(settings: OffPolicySettings, spec: Spec) -> Responder:
     size = spec.num_actions
-    # By the score function actors need not draw to learn, so they explore as value-based learners do.
-    is_greedy = settings.discrete == "score"
 
     def explore(outputs: Array, legal: Array, taken: Array, carried: Tree, deviation: Array, epsilon: Array) -> Any:
         del deviation
-        if is_greedy:
-            return sample_index(taken, epsilon_greedy(outputs, legal, epsilon)), carried
         drawn = (1.0 - epsilon) * jax.nn.softmax(mask_logits(outputs, legal), axis=0)
         return sample_index(taken, drawn + epsilon * legal / jnp.maximum(legal.sum(0), 1)), carried
 

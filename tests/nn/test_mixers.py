@@ -10,6 +10,7 @@ import pytest
 
 from jaxmarl_lite.core.errors import SettingError
 from jaxmarl_lite.core.spec import Spec
+from jaxmarl_lite.environments import registry as environments
 from jaxmarl_lite.nn.mixers import Utilities, counted, mixer_of
 
 E, T, N, S = 4, 3, 3, 5
@@ -84,6 +85,7 @@ def test_best_is_the_greatest_legal_action():
 
 def qmix_by_hand(params, values, state):
     """The mixing network for one step, in rows: values [A], state [S]."""
+    state = np.where(np.abs(state) > 1.0, np.sign(state) * (1.0 + np.log(np.abs(state))), state)
     layers = jax.tree.map(lambda x: np.asarray(x, np.float64), params["params"])
 
     def dense(layer, x):
@@ -106,6 +108,27 @@ def test_qmix_is_its_mixing_network(num_agents):
     for e, t in np.ndindex(E, T):
         want = qmix_by_hand(params, chosen[e, t], np.asarray(utilities.state[:, e, t], np.float64))
         np.testing.assert_allclose(got[e, t, 0], want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("lbf/foraging", {"rows": 15, "num_agents": 4, "num_foods": 5}),
+        ("mpe/simple_spread", {}),
+        ("rware/warehouse", {}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["monotonic", "duplex", "transform"])
+def test_a_joint_value_begins_about_as_large_as_the_agents_values(kind, name, settings):
+    env = environments.make(name, **settings)
+    state = jax.vmap(lambda key: env.reset(key)[1].state)(jax.random.split(jax.random.key(0), 64)).T[..., None]
+    shape = (env.spec.num_actions, 64, 1, env.spec.num_agents)
+    values, choice = jax.random.normal(jax.random.key(1), shape), jnp.zeros(shape[1:], jnp.int32)
+    utilities = Utilities(values, jnp.ones(shape, bool), jnp.ones(shape[1:], bool), state)
+    mixer = mixer_of(kind, env.spec)
+    joint = jnp.stack([mixer.apply(mixer.init(jax.random.key(seed)), utilities, choice) for seed in range(4)])
+    # If the state is seen as it is, 675 and 25,000 in foraging (monotonic, duplex).
+    assert jnp.sqrt(jnp.square(joint).mean()) < 100.0
 
 
 @pytest.mark.parametrize("seed", range(4))
