@@ -185,16 +185,17 @@ def entries_of(suite: Suite, out: Path) -> list[Entry]:
 
 
 PAPER = read_published()
+OPPONENTS = ("adversary", "tag")  # tasks whose opponents follow a rule of ours
 MARKS = {"higher": "▲", "equal": "=", "lower": "▼"}
 
 HEADER = """\
 # The comparison of Papoudakis et al. 2021
 
 Made by `python scripts/reproduce_epymarl.py` on {device}, {cores} cores, jax {jax}: {done} of {cells} cells,
-{hours:.1f} hours of training and evaluating, all seeds of a cell side by side, in part beside other work. A cell has
-our maximum over {blocks} evaluations of 100 episodes of the mean over {seeds} seeds with its 95 % interval, below it
-what the paper has (arXiv:2006.07869, tables 3 and 7), all on the paper's scale. **▲** ours is higher, **=** the two
-differ by less than both intervals together, **▼** ours is lower.
+{hours:.1f} hours of training and evaluating, all seeds of a cell as one program, in part beside other work. A cell has
+our maximum over as many as {blocks} evaluations of 100 episodes of the mean over {seeds} seeds with its 95 % interval,
+below it what the paper has (arXiv:2006.07869, tables 3 and 7), all on the paper's scale. **▲** ours is higher, **=**
+the two differ by less than the root of the sum of the squares of both intervals, **▼** ours is lower.
 Where a number of steps stands below, the cell was trained so many for each seed instead of the paper's budget (20M
 steps for IA2C, IPPO, COMA, MAA2C and MAPPO, 2M for the others; of matrix games 2.5M and 250k).
 
@@ -208,7 +209,7 @@ are comparable in kind only. Settings are those that ship, but for what jaxmarl_
 def table(entries: Sequence[Entry], suite: Suite, sharing: str) -> str:
     """Return the Markdown table of one way to share."""
     by_name = {(entry.task, entry.algo): entry for entry in entries if entry.sharing == sharing}
-    budget = {names_of(cell): cell.plan.steps for cell in suite.cells}
+    budget = budgets(suite)
     algos = list(dict.fromkeys(names_of(cell)[1] for cell in suite.cells))
     tasks = [task for task in suite.tasks if any((task, algo) in by_name for algo in algos)]
     lines = ["| task | " + " | ".join(algos) + " |", "| --- |" + " --- |" * len(algos)]
@@ -216,6 +217,11 @@ def table(entries: Sequence[Entry], suite: Suite, sharing: str) -> str:
         cells = [_cell(by_name.get((task, algo)), budget.get((task, algo, sharing), 0.0)) for algo in algos]
         lines.append(f"| {task} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def budgets(suite: Suite) -> dict[tuple[str, str, str], float]:
+    """Return the environment steps of each cell."""
+    return {names_of(cell): cell.plan.steps for cell in suite.cells}
 
 
 def _cell(entry: Entry | None, budget: float) -> str:
@@ -230,12 +236,28 @@ def _figure(reached: Reached) -> str:
     return f"{reached.value:.2f} ± {reached.half_width:.2f}"
 
 
-def counts(entries: Sequence[Entry]) -> str:
-    """Return how many cells are higher, equal and lower, and which are lower."""
+def counts(entries: Sequence[Entry], suite: Suite) -> str:
+    """Return how many cells are higher, equal and lower, and which are lower after which share of the budget.
+
+    Those against opponents that are not the paper's are counted apart.
+    """
+    apart = [entry for entry in entries if entry.task in OPPONENTS]
+    text = f"{_counted([entry for entry in entries if entry not in apart])}."
+    if apart:
+        text += f" Against opponents of ours: {_counted(apart)}."
+    budget = budgets(suite)
+    lower = [
+        f"- {e.task}: {e.algo} ({e.sharing}), {_figure(e.reached)} against {_figure(PAPER[e.names])}, after "
+        f"{min(1.0, e.env_steps / budget[e.names]):.0%} of the steps"
+        for e in entries
+        if verdict(e.reached, PAPER[e.names]) == "lower"
+    ]
+    return text + ("\n\nLower:\n\n" + "\n".join(lower) if lower else "")
+
+
+def _counted(entries: Sequence[Entry]) -> str:
     told = [verdict(entry.reached, PAPER[entry.names]) for entry in entries]
-    lower = [f"{e.algo} ({e.sharing}) in {e.task}" for e, of in zip(entries, told, strict=True) if of == "lower"]
-    text = ", ".join(f"{told.count(kind)} {kind}" for kind in MARKS)
-    return f"{text}." + (f" Lower: {', '.join(lower)}." if lower else "")
+    return ", ".join(f"{told.count(kind)} {kind}" for kind in MARKS)
 
 
 def document(entries: Sequence[Entry], suite: Suite, about: dict[str, Any]) -> str:
@@ -247,7 +269,7 @@ def document(entries: Sequence[Entry], suite: Suite, about: dict[str, Any]) -> s
         hours=sum(entry.seconds for entry in entries) / 3600,
         blocks=suite.cells[0].plan.blocks,
         seeds=suite.cells[0].plan.seeds,
-        counts=counts(entries),
+        counts=counts(entries, suite),
     )
     for sharing, title in (("shared", "With shared parameters"), ("independent", "Without")):
         if any(entry.sharing == sharing for entry in entries):
@@ -315,7 +337,7 @@ def run(given: argparse.Namespace) -> int:
     about = {"device": told["device"], "cores": os.cpu_count(), "jax": told["versions"]["jax"]}
     write_text(path, json.dumps({**about, "cells": rows}, indent=1) + "\n")
     write_text(page, document(entries, whole, about))
-    print(f"{counts(entries)}\nwritten to {page} and {path}")
+    print(f"{counts(entries, whole)}\nwritten to {page} and {path}")
     if failed:
         raise RunError(f"{len(failed)} of {len(missing.cells)} runs failed: {', '.join(failed)}.")
     return 0

@@ -87,7 +87,8 @@ def test_the_table_says_what_was_trained_for_less_than_the_budget():
     (line,) = (line for line in text.splitlines() if line.startswith("| tag"))
     assert "**▲** 30.00 ± 1.00<br>19.44 ± 2.94 |" in line
     assert "**▼** 3.00 ± 1.00<br>22.18 ± 2.83<br>0.2M |" in line
-    assert "1 higher, 0 equal, 1 lower. Lower: iql (shared) in tag." in text
+    assert "0 higher, 0 equal, 0 lower. Against opponents of ours: 1 higher, 0 equal, 1 lower." in text
+    assert "- tag: iql (shared), 3.00 ± 1.00 against 22.18 ± 2.83, after 10% of the steps\n" in text
     assert "## Without" not in text
 
 
