@@ -150,17 +150,19 @@ def _targets(task: Task, learnt: Learnt, batch: Batch, draws: Draws, params: Par
     """Return what the values of a batch should have been [B, L, G], in units of reward.
 
     Deterministic actors are followed by target actors (Lillicrap et al. 2016, arXiv:1509.02971, algorithm 1); from a
-    distribution the actors themselves draw, and its entropy is worth its weight (Haarnoja et al. 2018,
-    arXiv:1801.01290, eq. 3).
+    distribution the actors themselves draw, and its entropy is worth its weight wherever it is had (Haarnoja et al.
+    2018, arXiv:1801.01290, eqs. 2-3).
     """
     nets, slow = task.nets, task.restore(learnt.target)
     outputs, ahead = unrolled(nets.actor, (params if task.settings.stochastic else slow).actor, batch)
     outputs, following = jnp.concatenate([outputs[:, :, 1:], ahead], 2), batch.following
     legal = jnp.swapaxes(following.legal, 0, 1)
     response: Response = nets.responder.foresee(outputs, legal, jnp.swapaxes(draws.following, 0, 1), task.hyper)
-    said = nets.judge(slow.critic, following, response.own, response.told)
-    value = functools.reduce(jnp.minimum, said) + _bonus(task, params, response, following.active, said[0])
-    return returns(task.settings, task.hyper, task.units, batch, task.units.restore(value))
+    others = None if response.told is response.own else response.told  # told the same, a joint critic looks once
+    said, units = nets.judge(slow.critic, following, response.own, others), learnt.target_units
+    bonus = units.deviation * _bonus(task, params, response, following.active, said[0])
+    value = units.restore(functools.reduce(jnp.minimum, said))
+    return returns(task.settings, task.hyper, task.units, batch, value, bonus)
 
 
 def _bonus(task: Task, params: Parts, response: Response, active: Array, values: Array) -> Array:

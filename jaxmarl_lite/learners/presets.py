@@ -150,13 +150,15 @@ FACMAC = replace(IDDPG, mixer="monotonic")
 
 a monotonic mixture that all actors climb together."""
 MAAC = replace(
-    ISAC, critic="attention", critics=1, discrete="score", tune_temperature=False, temperature=0.01, gradient_steps=16
-)
-"""Iqbal and Sha 2019, arXiv:1810.02912, eqs. 5-6: ISAC with critics of all own actions,
+    ISAC, critic="attention", critics=1, others="policy", discrete="score", tune_temperature=False, temperature=0.01,
+    gradient_steps=16,
+)  # fmt: skip
+"""Iqbal and Sha 2019, arXiv:1810.02912, eqs. 5-8: ISAC with critics of all own actions,
 
     Q_i = f(o_i, a_i, sum_j w_ij v(o_j, a_j))
 
-where w_ij says how well the key of agent j answers the question of agent i."""
+where w_ij says how well the key of agent j answers the question of agent i; actors climb them where all others do what
+they would do now."""
 
 PRESETS: dict[str, Settings] = {
     "ippo": IPPO,

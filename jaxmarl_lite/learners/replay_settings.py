@@ -135,6 +135,11 @@ class ReplaySettings:
                 f"warmup={self.warmup} is not allowed: a sequence is burn_in + sequence = {self.drawn} steps long, and "
                 "as many must be there before learning begins."
             )
+        if self.memory and self.drawn == 1:
+            raise SettingError(
+                f"memory={self.memory} is not allowed with sequence=1 and burn_in=0: what to remember is learnt in "
+                "sequences of several steps."
+            )
         if self.estimator == "n_step" and self.n_step > self.sequence:
             raise SettingError(f"n_step={self.n_step} is not allowed: a sequence has sequence={self.sequence} steps.")
 

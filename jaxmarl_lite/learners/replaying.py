@@ -1,5 +1,6 @@
 """Learning from a replay, whatever is learnt: what is given to gradient steps, and how one follows another."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     """vectors -> parameters"""
     hyper: Hyper
     units: Units
+    """in which it is learnt"""
     pace: Array
     """share of the learning rates"""
     beta: Array
@@ -45,6 +47,8 @@ class Learnt(NamedTuple):
     """parameters as one vector, or a few: one norm, one step of the optimiser and one message between devices"""
     target: Tree
     """those of the target networks"""
+    target_units: Units
+    """what the networks that targets are made of give values in"""
     opt_state: Tree
     steps: Array
     ratings: Ratings | None
@@ -79,12 +83,14 @@ def learn_by(
     task = Task(settings, nets, spec, restore, state.hyper, units, pace, beta, shard)
     target = None if state.target_params is None else vectors(state.target_params)[0]
     key, learning = jax.random.split(state.key)
-    learnt = Learnt(flat, target, state.opt_state, state.steps, state.ratings)
+    target_units = _chosen(state.steps == 0, units, state.target_units)  # what has not learnt has no units of its own
+    learnt = Learnt(flat, target, target_units, state.opt_state, state.steps, state.ratings)
     learnt, metrics = learn(task, learnt, collected, learning)
     state = state._replace(
         key=key,
         params=restore(learnt.flat),
         target_params=None if learnt.target is None else restore(learnt.target),
+        target_units=learnt.target_units,
         opt_state=learnt.opt_state,
         steps=learnt.steps,
         ratings=learnt.ratings,
@@ -125,8 +131,9 @@ def learn_from_replay(
 def _follow(task: Task, learnt: Learnt) -> Learnt:
     """Let target networks move to those that learn, every `target_period` gradient steps, by `target_rate`.
 
-    A period and rate 1 make the hard updates of Mnih et al. 2015, doi:10.1038/nature14236, a rate and period 1 the soft
-    ones of Lillicrap et al. 2016, arXiv:1509.02971.
+    Their units go along: read in the units of now, what a network said before rewards changed would mean something
+    else, and every copy would add to the error. A period and rate 1 make the hard updates of Mnih et al. 2015,
+    doi:10.1038/nature14236, a rate and period 1 the soft ones of Lillicrap et al. 2016, arXiv:1509.02971.
     """
     is_due = learnt.steps % task.settings.target_period == 0
     rate = task.hyper["target_rate"]
@@ -134,4 +141,10 @@ def _follow(task: Task, learnt: Learnt) -> Learnt:
     def moved(slow: Array, quick: Array) -> Array:
         return jnp.where(is_due, slow + rate * (quick - slow), slow)
 
-    return learnt._replace(target=jax.tree.map(moved, learnt.target, learnt.flat))
+    slow, quick = (learnt.target, learnt.target_units), (learnt.flat, task.units)
+    target, target_units = jax.tree.map(moved, slow, quick)
+    return learnt._replace(target=target, target_units=target_units)
+
+
+def _chosen(is_first: Array, first: Tree, second: Tree) -> Tree:
+    return jax.tree.map(functools.partial(jnp.where, is_first), first, second)

@@ -109,21 +109,34 @@ def unrolled(net: Net, params: Tree, batch: Batch) -> tuple[Array, Array]:
     return outputs, of_ahead.reshape(-1, *obs.shape[1:])
 
 
-def returns(settings: ReplaySettings, hyper: Hyper, units: Units, batch: Batch, following: Array) -> Array:
+def returns(
+    settings: ReplaySettings,
+    hyper: Hyper,
+    units: Units,
+    batch: Batch,
+    following: Array,
+    bonus: Array | float = 0.0,
+) -> Array:
     """Return what the values of a batch should have been [B, L, G], in units of reward.
 
-    `following` [B, L - 1 + P, G] is what steps 1 to L - 1 and those ahead are worth, in the same units.
+    `following` [B, L - 1 + P, G] is what steps 1 to L - 1 and those ahead are worth, in the same units, and `bonus`
+    what it is worth besides to get there. A step whose successor is not known is not looked through.
     """
-    values = jnp.take_along_axis(following, batch.place[..., None], axis=1)
+    there, extra = (
+        jnp.take_along_axis(jnp.broadcast_to(x, following.shape), batch.place[..., None], axis=1)
+        for x in (following, bonus)
+    )
 
     def time_first(x: Array) -> Array:
-        return jnp.swapaxes(jnp.broadcast_to(x, values.shape), 0, 1)
+        return jnp.swapaxes(jnp.broadcast_to(x, there.shape), 0, 1)
 
+    discount = hyper["gamma"] * (1.0 - time_first(batch.terminated))
+    into_unknown = jnp.concatenate([~batch.is_known[:, 1:], jnp.zeros_like(batch.is_known[:, :1])], 1)
     given = {
-        "reward": time_first(units.reward(batch.reward)),
-        "discount": hyper["gamma"] * (1.0 - time_first(batch.terminated)),
-        "successor_value": time_first(values),
-        "done": time_first(batch.ended),
+        "reward": time_first(units.reward(batch.reward)) + discount * time_first(extra),
+        "discount": discount,
+        "successor_value": time_first(there),
+        "done": time_first(batch.ended | into_unknown),
     }
     if settings.estimator == "n_step":
         return jnp.swapaxes(n_step_returns(**given, n=settings.n_step), 0, 1)

@@ -35,14 +35,15 @@ def targets(
     hyper: Hyper,
     mixer: Tree,
     units: Units,
+    target_units: Units,
     batch: Batch,
     by: Judged,
     best: Array,
 ) -> Array:
     """Return what the values of a batch should have been [B, L, G], in units of reward.
 
-    `by` and `mixer`'s parameters are of the network that gives the values of successors, in these units, and
-    `best`, int32 [B, L - 1 + P, A], what is chosen there.
+    `by` and `mixer`'s parameters are of the network that gives the values of successors, in `target_units`, and `best`,
+    int32 [B, L - 1 + P, A], is what is chosen there.
     """
-    values = units.restore(nets.mixer.apply(mixer, by.following, best))
+    values = target_units.restore(nets.mixer.apply(mixer, by.following, best))
     return returns(settings, hyper, units, batch, values)

@@ -43,7 +43,8 @@ def _learn_from_rollout(task: Task, learnt: Learnt, collected: Collected, key: K
     def target(part: Batch) -> Array:
         judged = judge(task.nets, params.agent, part)
         best = judged.following.best
-        return targets(settings, task.nets, task.hyper, params.mixer, task.units, part, judged, best)
+        units = (task.units, learnt.target_units)
+        return targets(settings, task.nets, task.hyper, params.mixer, *units, part, judged, best)
 
     rows = settings.rollout_length * batch.choice.shape[-1]
     batch = batch._replace(target=map_parts(target, batch, rows))
@@ -57,6 +58,7 @@ def _learn_from_rollout(task: Task, learnt: Learnt, collected: Collected, key: K
         return _gradient_step(task, learnt, part, chosen, key)[:2]
 
     learnt, metrics = jax.lax.scan(step, learnt, order)
+    learnt = learnt._replace(target_units=task.units)
     return learnt, jax.tree.map(lambda x: x.mean(0), metrics)
 
 
@@ -106,7 +108,8 @@ def _loss(task: Task, learnt: Learnt, batch: Batch, params: ValueParams) -> tupl
         slow = task.restore(learnt.target)
         by = judge(nets, slow.agent, batch)
         best = (judged if settings.double else by).following.best
-        target = targets(settings, nets, hyper, slow.mixer, task.units, batch, by, best)
+        units = (task.units, learnt.target_units)
+        target = targets(settings, nets, hyper, slow.mixer, *units, batch, by, best)
     error = values - task.units.normalise(target)
     loss = huber(error, hyper["huber"])
     terms = nets.mixer.terms(params.mixer, judged.now, batch.choice)

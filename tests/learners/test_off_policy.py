@@ -44,7 +44,7 @@ def given(learner, env):
     target = jax.tree.map(lambda x: 0.1 - x, flat)
     units, one = units_of(settings, state.told, jnp.asarray(GAMMA)), jnp.ones(())
     task = Task(settings, nets, env.spec, restore, state.hyper, units, one, one, WHOLE)
-    return task, Learnt(flat, target, state.opt_state, state.steps, None), batch
+    return task, Learnt(flat, target, units, state.opt_state, state.steps, None), batch
 
 
 @pytest.mark.parametrize("terminates", [False, True])
@@ -65,16 +65,16 @@ def test_targets_are_the_lesser_value_and_the_worth_of_entropy_of_each_true_succ
         seen = batch.seen._replace(obs=jnp.swapaxes(obs, 0, 1))
         own = jnp.concatenate([probs, jnp.zeros_like(probs[:1])])
         values = jnp.minimum(*task.nets.judge(slow.critic, seen, own))
-        return targets, values - 0.5 * (probs * jnp.log(probs)).sum(0), step
+        return targets, values, -0.5 * (probs * jnp.log(probs)).sum(0), step
 
-    targets, values, step = jax.tree.map(np.asarray, compute())
+    targets, values, worth, step = jax.tree.map(np.asarray, compute())
     expected = np.zeros(values.shape)
     for t in reversed(range(LENGTH)):
         later = values[:, t]
         if t < LENGTH - 1:
             mixed = 0.7 * expected[:, t + 1] + 0.3 * values[:, t]
             later = np.where(step.ended[:, t, None], values[:, t], mixed)
-        expected[:, t] = step.reward[:, t] + GAMMA * (1.0 - step.terminated[:, t]) * later
+        expected[:, t] = step.reward[:, t] + GAMMA * (1.0 - step.terminated[:, t]) * (later + worth[:, t])
     np.testing.assert_allclose(targets, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -68,7 +68,7 @@ def test_a_step_behind_which_an_episode_was_cut_is_followed_by_its_true_successo
     assert bool(batch.is_known.all())
 
 
-def naive_targets(learner, env, state, gamma, lam, double):
+def naive_targets(learner, env, state, gamma, lam, double, restore=lambda x: x):
     """Targets [E, T, A] of networks without memory: each true successor looked at by itself, returns added up."""
     nets, replay = q_networks(learner.settings, env.spec), state.replay.steps
     views = jax.tree.map(lambda x: x[:LENGTH], replay.successor)
@@ -85,6 +85,7 @@ def naive_targets(learner, env, state, gamma, lam, double):
     reward, terminated = np.asarray(replay.reward[:LENGTH]), np.asarray(replay.terminated[:LENGTH])
     if learner.settings.is_joint:
         chosen = chosen.sum(-1, keepdims=True)
+    chosen = restore(chosen)
     ended, out = np.asarray(replay.ended[:LENGTH]), np.zeros(chosen.shape)
     for t in reversed(range(LENGTH)):
         later = chosen[t]
@@ -105,10 +106,31 @@ def test_targets_are_those_of_each_true_successor_by_itself(collected, name, dou
     def compute():
         online, slow = (judge(nets, params.agent, batch) for params in (state.params, state.target_params))
         units = units_of(settings, state.told, jnp.asarray(GAMMA))
+        of_slow = units._replace(centre=units.centre + 1.0, deviation=2.0 * units.deviation)
         best = (online if double else slow).following.best
-        return targets(settings, nets, state.hyper, {}, units, batch, slow, best)
+        return targets(settings, nets, state.hyper, {}, units, of_slow, batch, slow, best)
 
-    np.testing.assert_allclose(compute(), naive_targets(learner, env, state, GAMMA, lam, double), rtol=1e-4, atol=1e-5)
+    want = naive_targets(learner, env, state, GAMMA, lam, double, restore=lambda x: 2.0 * x + 1.0)
+    np.testing.assert_allclose(compute(), want, rtol=1e-4, atol=1e-5)
+
+
+def test_targets_do_not_look_through_a_step_whose_successor_is_not_known(collected):
+    learner, env, state, batch = collected("vdn", False)
+    nets, settings = q_networks(learner.settings, env.spec), learner.settings
+    units = units_of(settings, state.told, jnp.asarray(GAMMA))
+
+    @jax.jit
+    def look(is_known, lam):
+        known, hyper = batch._replace(is_known=is_known), {**state.hyper, "lam": lam}
+        slow = judge(nets, state.params.agent, known)
+        return targets(settings, nets, hyper, {}, units, units, known, slow, slow.following.best)
+
+    all_known = jnp.ones_like(batch.is_known)
+    far, near = look(all_known, 1.0), look(all_known, 0.0)
+    got = look(all_known.at[:, 3].set(False), 1.0)
+    np.testing.assert_allclose(got[:, 2], near[:, 2], rtol=1e-5)
+    np.testing.assert_allclose(got[:, 4:], far[:, 4:], rtol=1e-5)
+    assert not np.allclose(got[:, :3], far[:, :3], rtol=1e-3)
 
 
 @pytest.mark.parametrize("sharing", ["shared", "independent"])
@@ -157,7 +179,7 @@ def test_weights_say_how_much_of_a_loss_is_a_sequences(collected):
     units, none = units_of(learner.settings, state.told, jnp.asarray(GAMMA)), jnp.zeros(())
     nets = q_networks(learner.settings, env.spec)
     task = Task(learner.settings, nets, env.spec, restore, state.hyper, units, none, none, WHOLE)
-    learnt = Learnt(flat, flat, state.opt_state, state.steps, None)
+    learnt = Learnt(flat, flat, units, state.opt_state, state.steps, None)
 
     @jax.jit
     @jax.vmap
@@ -204,6 +226,20 @@ def test_target_networks_follow_at_once_or_bit_by_bit(probe):
         mixed = jax.tree.map(lambda a, b, rate=rate: (1.0 - rate) * a + rate * b, first.params, moved.params)
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), moved.target_params, mixed)
         assert int(moved.steps) == 4
+
+
+def test_units_go_along_with_target_networks(probe):
+    learner, env = tiny("iql", normalise_values=True, target_period=4), probe(reward=(1.0, 2.0), bonus=1.0)
+    first, state = stepped(learner, env)  # by two gradient steps: targets stay
+    after = jax.jit(lambda state: learner.step(state, env, jnp.zeros(()))[0])(state)  # by four: they move
+
+    def units(state):
+        return units_of(learner.settings, state.told, jnp.asarray(GAMMA))
+
+    assert not np.allclose(units(after).centre, units(state).centre, rtol=1e-3)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), state.target_units, units(state))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), after.target_units, units(after))
+    assert not np.allclose(first.target_units.centre, units(state).centre)  # until then, of nothing
 
 
 def test_nothing_is_learnt_before_there_is_enough_to_draw_from(probe):
