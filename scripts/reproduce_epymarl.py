@@ -197,7 +197,8 @@ our maximum over as many as {blocks} evaluations of 100 episodes of the mean ove
 below it what the paper has (arXiv:2006.07869, tables 3 and 7), all on the paper's scale. **▲** ours is higher, **=**
 the two differ by less than the root of the sum of the squares of both intervals, **▼** ours is lower.
 Where a number of steps stands below, the cell was trained so many for each seed instead of the paper's budget (20M
-steps for IA2C, IPPO, COMA, MAA2C and MAPPO, 2M for the others; of matrix games 2.5M and 250k).
+steps for IA2C, IPPO, COMA, MAA2C and MAPPO, 2M for the others; of matrix games 2.5M and 250k). Where "before" does,
+it is of settings that have changed since.
 
 Opponents in adversary and tag follow a rule of ours, because the paper's trained ones are not to be had: these rows
 are comparable in kind only. Settings are those that ship, but for what jaxmarl_lite/configs/epymarl.toml says.
@@ -209,12 +210,12 @@ are comparable in kind only. Settings are those that ship, but for what jaxmarl_
 def table(entries: Sequence[Entry], suite: Suite, sharing: str) -> str:
     """Return the Markdown table of one way to share."""
     by_name = {(entry.task, entry.algo): entry for entry in entries if entry.sharing == sharing}
-    budget = budgets(suite)
+    of_suite = {names_of(cell): cell for cell in suite.cells}
     algos = list(dict.fromkeys(names_of(cell)[1] for cell in suite.cells))
     tasks = [task for task in suite.tasks if any((task, algo) in by_name for algo in algos)]
     lines = ["| task | " + " | ".join(algos) + " |", "| --- |" + " --- |" * len(algos)]
     for task in tasks:
-        cells = [_cell(by_name.get((task, algo)), budget.get((task, algo, sharing), 0.0)) for algo in algos]
+        cells = [_cell(by_name.get((task, algo)), of_suite.get((task, algo, sharing))) for algo in algos]
         lines.append(f"| {task} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -224,12 +225,16 @@ def budgets(suite: Suite) -> dict[tuple[str, str, str], float]:
     return {names_of(cell): cell.plan.steps for cell in suite.cells}
 
 
-def _cell(entry: Entry | None, budget: float) -> str:
-    if entry is None:
+def _cell(entry: Entry | None, cell: Cell | None) -> str:
+    if entry is None or cell is None:
         return ""
     published = PAPER[entry.names]
-    told = f"**{MARKS[verdict(entry.reached, published)]}** {_figure(entry.reached)}<br>{_figure(published)}"
-    return told if entry.env_steps >= budget else f"{told}<br>{entry.env_steps / 1e6:.2g}M"
+    lines = [f"**{MARKS[verdict(entry.reached, published)]}** {_figure(entry.reached)}", _figure(published)]
+    if entry.env_steps < cell.plan.steps:
+        lines.append(f"{entry.env_steps / 1e6:.2g}M")
+    if entry.digest != digest_of(cell):
+        lines.append("before")
+    return "<br>".join(lines)
 
 
 def _figure(reached: Reached) -> str:

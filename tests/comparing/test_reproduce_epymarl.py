@@ -78,15 +78,16 @@ def test_two_figures_are_equal_within_both_intervals(ours, theirs, told):
     assert verdict(Reached(*ours), Reached(*theirs)) == told
 
 
-def test_the_table_says_what_was_trained_for_less_than_the_budget():
+def test_the_table_says_what_was_trained_for_less_than_the_budget_or_by_other_settings():
+    (cell,) = SUITE.only(["ippo"], ["tag"]).cells
     entries = [
-        Entry("tag", "ippo", "shared", Reached(30.0, 1.0), 8_000_000, 20_000_000, 5, 10.0, "a"),
+        Entry("tag", "ippo", "shared", Reached(30.0, 1.0), 8_000_000, 20_000_000, 5, 10.0, digest_of(cell)),
         Entry("tag", "iql", "shared", Reached(3.0, 1.0), 200_000, 200_000, 5, 10.0, "b"),
     ]
     text = document(entries, SUITE, {"device": "cpu", "cores": 2, "jax": "1"})
     (line,) = (line for line in text.splitlines() if line.startswith("| tag"))
     assert "**▲** 30.00 ± 1.00<br>19.44 ± 2.94 |" in line
-    assert "**▼** 3.00 ± 1.00<br>22.18 ± 2.83<br>0.2M |" in line
+    assert "**▼** 3.00 ± 1.00<br>22.18 ± 2.83<br>0.2M<br>before |" in line
     assert "0 higher, 0 equal, 0 lower. Against opponents of ours: 1 higher, 0 equal, 1 lower." in text
     assert "- tag: iql (shared), 3.00 ± 1.00 against 22.18 ± 2.83, after 10% of the steps\n" in text
     assert "## Without" not in text
