@@ -14,7 +14,7 @@ from jaxmarl_lite.data.rollout import Act, Actors, Draw, Transition, rollout, st
 from jaxmarl_lite.environments.vectorize import vectorize
 from jaxmarl_lite.learners.hyper import Hyper, hyper_leaves
 from jaxmarl_lite.learners.replay_settings import ReplaySettings
-from jaxmarl_lite.learners.units import Told, Units, units_of
+from jaxmarl_lite.learners.units import Told, Units
 from jaxmarl_lite.nn.mixers import counted
 from jaxmarl_lite.ops.q_learning import decayed, epsilon_of_each
 from jaxmarl_lite.ops.returns import team_mean
@@ -96,20 +96,19 @@ def begin(
     Learning goes on from `key`, episodes begin from `for_envs`, and actors carry `carry` along.
     """
     actors = start(vectorize(env, settings.num_envs), for_envs, carry)
-    nothing = Moments.start((1 if settings.is_joint else env.spec.num_agents,))
-    told, hyper = Told(nothing, nothing), hyper_leaves(settings)
+    shape = (1 if settings.is_joint else env.spec.num_agents,)
     return ReplayState(
         key,
         params,
         target_params=params if settings.remembers else None,
-        target_units=units_of(settings, told, hyper["gamma"]),
+        target_units=Units.start(shape),
         opt_state=opt_state,
         steps=jnp.zeros((), jnp.int32),
         actors=actors,
         replay=empty(_stored_shapes(settings, env, actors.ts), settings.capacity) if settings.remembers else None,
         ratings=Ratings.start(drawing(settings)) if settings.priority else None,
-        told=told,
-        hyper=hyper,
+        told=Told(Moments.start(shape), Moments.start(shape)),
+        hyper=hyper_leaves(settings),
     )
 
 

@@ -27,6 +27,11 @@ class Units(NamedTuple):
     deviation: Array
     """of values, in units of rewards as they are learnt"""
 
+    @staticmethod
+    def start(shape: tuple[int, ...]) -> "Units":
+        """Return those of what has not learnt anything: rewards and values as they are."""
+        return Units(*(make(shape) for make in (jnp.zeros, jnp.ones) * 2))
+
     def reward(self, x: Array) -> Array:
         """Return rewards as they are learnt."""
         return (x - self.shift) / self.scale
