@@ -83,7 +83,8 @@ def learn_by(
     task = Task(settings, nets, spec, restore, state.hyper, units, pace, beta, shard)
     target = None if state.target_params is None else vectors(state.target_params)[0]
     key, learning = jax.random.split(state.key)
-    target_units = _chosen(state.steps == 0, units, state.target_units)  # what has not learnt has no units of its own
+    is_new = state.steps == 0  # what has not learnt has no units of its own
+    target_units = jax.tree.map(functools.partial(jnp.where, is_new), units, state.target_units)
     learnt = Learnt(flat, target, target_units, state.opt_state, state.steps, state.ratings)
     learnt, metrics = learn(task, learnt, collected, learning)
     state = state._replace(
@@ -144,7 +145,3 @@ def _follow(task: Task, learnt: Learnt) -> Learnt:
     slow, quick = (learnt.target, learnt.target_units), (learnt.flat, task.units)
     target, target_units = jax.tree.map(moved, slow, quick)
     return learnt._replace(target=target, target_units=target_units)
-
-
-def _chosen(is_first: Array, first: Tree, second: Tree) -> Tree:
-    return jax.tree.map(functools.partial(jnp.where, is_first), first, second)
