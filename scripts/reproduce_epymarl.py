@@ -198,7 +198,7 @@ below it what the paper has (arXiv:2006.07869, tables 3 and 7), all on the paper
 the two differ by less than the root of the sum of the squares of both intervals, **▼** ours is lower.
 Where a number of steps stands below, the cell was trained so many for each seed instead of the paper's budget (20M
 steps for IA2C, IPPO, COMA, MAA2C and MAPPO, 2M for the others; of matrix games 2.5M and 250k). Where "before" does,
-it is of settings that have changed since.
+it is of settings that have changed since. Several versions of the library trained these cells.
 
 Opponents in adversary and tag follow a rule of ours, because the paper's trained ones are not to be had: these rows
 are comparable in kind only. Settings are those that ship, but for what jaxmarl_lite/configs/epymarl.toml says.
@@ -210,23 +210,23 @@ are comparable in kind only. Settings are those that ship, but for what jaxmarl_
 def table(entries: Sequence[Entry], suite: Suite, sharing: str) -> str:
     """Return the Markdown table of one way to share."""
     by_name = {(entry.task, entry.algo): entry for entry in entries if entry.sharing == sharing}
-    of_suite = {names_of(cell): cell for cell in suite.cells}
-    algos = list(dict.fromkeys(names_of(cell)[1] for cell in suite.cells))
+    cell_of = by_names(suite)
+    algos = list(dict.fromkeys(algo for _, algo, _ in cell_of))
     tasks = [task for task in suite.tasks if any((task, algo) in by_name for algo in algos)]
     lines = ["| task | " + " | ".join(algos) + " |", "| --- |" + " --- |" * len(algos)]
     for task in tasks:
-        cells = [_cell(by_name.get((task, algo)), of_suite.get((task, algo, sharing))) for algo in algos]
+        cells = [_cell(by_name.get((task, algo)), cell_of[task, algo, sharing]) for algo in algos]
         lines.append(f"| {task} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def budgets(suite: Suite) -> dict[tuple[str, str, str], float]:
-    """Return the environment steps of each cell."""
-    return {names_of(cell): cell.plan.steps for cell in suite.cells}
+def by_names(suite: Suite) -> dict[tuple[str, str, str], Cell]:
+    """Return the cells by task, algorithm and sharing."""
+    return {names_of(cell): cell for cell in suite.cells}
 
 
-def _cell(entry: Entry | None, cell: Cell | None) -> str:
-    if entry is None or cell is None:
+def _cell(entry: Entry | None, cell: Cell) -> str:
+    if entry is None:
         return ""
     published = PAPER[entry.names]
     lines = [f"**{MARKS[verdict(entry.reached, published)]}** {_figure(entry.reached)}", _figure(published)]
@@ -250,10 +250,10 @@ def counts(entries: Sequence[Entry], suite: Suite) -> str:
     text = f"{_counted([entry for entry in entries if entry not in apart])}."
     if apart:
         text += f" Against opponents of ours: {_counted(apart)}."
-    budget = budgets(suite)
+    cell_of = by_names(suite)
     lower = [
         f"- {e.task}: {e.algo} ({e.sharing}), {_figure(e.reached)} against {_figure(PAPER[e.names])}, after "
-        f"{min(1.0, e.env_steps / budget[e.names]):.0%} of the steps"
+        f"{min(1.0, e.env_steps / cell_of[e.names].plan.steps):.0%} of the steps"
         for e in entries
         if verdict(e.reached, PAPER[e.names]) == "lower"
     ]

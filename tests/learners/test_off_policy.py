@@ -44,7 +44,8 @@ def given(learner, env):
     target = jax.tree.map(lambda x: 0.1 - x, flat)
     units, one = units_of(settings, state.told, jnp.asarray(GAMMA)), jnp.ones(())
     task = Task(settings, nets, env.spec, restore, state.hyper, units, one, one, WHOLE)
-    return task, Learnt(flat, target, units, state.opt_state, state.steps, None), batch
+    of_target = units._replace(centre=units.centre + 1.0, deviation=2.0 * units.deviation)
+    return task, Learnt(flat, target, of_target, state.opt_state, state.steps, None), batch
 
 
 @pytest.mark.parametrize("terminates", [False, True])
@@ -65,7 +66,7 @@ def test_targets_are_the_lesser_value_and_the_worth_of_entropy_of_each_true_succ
         seen = batch.seen._replace(obs=jnp.swapaxes(obs, 0, 1))
         own = jnp.concatenate([probs, jnp.zeros_like(probs[:1])])
         values = jnp.minimum(*task.nets.judge(slow.critic, seen, own))
-        return targets, values, -0.5 * (probs * jnp.log(probs)).sum(0), step
+        return targets, 2.0 * values + 1.0, -2.0 * 0.5 * (probs * jnp.log(probs)).sum(0), step  # in units of reward
 
     targets, values, worth, step = jax.tree.map(np.asarray, compute())
     expected = np.zeros(values.shape)
