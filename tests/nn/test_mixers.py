@@ -86,6 +86,7 @@ def test_best_is_the_greatest_legal_action():
 def qmix_by_hand(params, values, state):
     """The mixing network for one step, in rows: values [A], state [S]."""
     state = np.where(np.abs(state) > 1.0, np.sign(state) * (1.0 + np.log(np.abs(state))), state)
+    state = 2.5 * state / np.sqrt(2.5**2 + np.square(state).sum())
     layers = jax.tree.map(lambda x: np.asarray(x, np.float64), params["params"])
 
     def dense(layer, x):
@@ -94,10 +95,11 @@ def qmix_by_hand(params, values, state):
     def hyper(number, hidden, last):
         return dense(layers[last], np.maximum(dense(layers[f"Hidden_{number}"]["Dense_0"], state), 0.0))
 
-    first = np.abs(hyper(0, "Hidden_0", "Dense_0")).reshape(len(values), -1)
+    of_sum = 1 / np.sqrt(8)
+    first = np.abs(of_sum + hyper(0, "Hidden_0", "Dense_0")).reshape(len(values), -1)
     before = values @ first + dense(layers["Dense_1"], state)
     mixed = np.where(before > 0, before, np.expm1(before))
-    return np.abs(hyper(2, "Hidden_2", "Dense_3")) @ mixed + hyper(1, "Hidden_1", "Dense_2")[0]
+    return np.abs(of_sum + hyper(2, "Hidden_2", "Dense_3")) @ mixed + hyper(1, "Hidden_1", "Dense_2")[0]
 
 
 @any_size
@@ -110,25 +112,44 @@ def test_qmix_is_its_mixing_network(num_agents):
         np.testing.assert_allclose(got[e, t, 0], want, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("name", "settings"),
-    [
-        ("lbf/foraging", {"rows": 15, "num_agents": 4, "num_foods": 5}),
-        ("mpe/simple_spread", {}),
-        ("rware/warehouse", {}),
-    ],
-)
-@pytest.mark.parametrize("kind", ["monotonic", "duplex", "transform"])
-def test_a_joint_value_begins_about_as_large_as_the_agents_values(kind, name, settings):
+WORLDS = [
+    ("lbf/foraging", {"rows": 15, "num_agents": 4, "num_foods": 5}),
+    ("mpe/simple_spread", {}),
+    ("rware/warehouse", {}),
+]
+
+
+def first_utilities(name, settings):
+    """Random utilities and a choice at the start of 64 episodes of a world."""
     env = environments.make(name, **settings)
     state = jax.vmap(lambda key: env.reset(key)[1].state)(jax.random.split(jax.random.key(0), 64)).T[..., None]
     shape = (env.spec.num_actions, 64, 1, env.spec.num_agents)
     values, choice = jax.random.normal(jax.random.key(1), shape), jnp.zeros(shape[1:], jnp.int32)
-    utilities = Utilities(values, jnp.ones(shape, bool), jnp.ones(shape[1:], bool), state)
-    mixer = mixer_of(kind, env.spec)
+    return env.spec, Utilities(values, jnp.ones(shape, bool), jnp.ones(shape[1:], bool), state), choice
+
+
+@pytest.mark.parametrize(("name", "settings"), WORLDS)
+@pytest.mark.parametrize("kind", ["monotonic", "duplex", "transform"])
+def test_a_joint_value_begins_about_as_large_as_the_agents_values(kind, name, settings):
+    spec, utilities, choice = first_utilities(name, settings)
+    mixer = mixer_of(kind, spec)
     joint = jnp.stack([mixer.apply(mixer.init(jax.random.key(seed)), utilities, choice) for seed in range(4)])
-    # If the state is seen as it is, 675 and 25,000 in foraging (monotonic, duplex).
-    assert jnp.sqrt(jnp.square(joint).mean()) < 100.0
+    # Of foraging's state as it is, 675 (monotonic) and 25,000 (duplex).
+    assert jnp.sqrt(jnp.square(joint).mean()) < 5.0
+
+
+@pytest.mark.parametrize(("name", "settings"), WORLDS)
+def test_qmix_begins_near_the_sum_whatever_the_size_of_the_state(name, settings):
+    spec, utilities, choice = first_utilities(name, settings)
+    mixer = mixer_of("monotonic", spec)
+
+    def joint(values, params):
+        return mixer.apply(params, utilities._replace(values=values), choice).sum()
+
+    for seed in range(4):
+        slope = jax.grad(joint)(utilities.values, mixer.init(jax.random.key(seed)))[0]
+        assert 0.7 < slope.mean() < 1.3, seed
+        assert slope.std() < 0.3, seed
 
 
 @pytest.mark.parametrize("seed", range(4))
